@@ -1,0 +1,33 @@
+"""What the kernel raises; plain data, because floor 1 knows nothing of the protocol's errors."""
+
+from __future__ import annotations
+
+
+class MalformedRow(ValueError):
+    """A row message whose counts or lengths do not fit its frame or its description."""
+
+
+class ValueDecodeError(ValueError):
+    """A received value that is not valid for its type or that Python's class cannot hold.
+
+    `row` and `column` count from 0; `data` holds the value's bytes as received.
+    """
+
+    def __init__(self, row: int, column: int, data: bytes, reason: str) -> None:
+        shown = repr(data) if len(data) <= 80 else f"{data[:80]!r}... ({len(data)} bytes)"
+        super().__init__(f"row {row}, column {column}: {reason}: {shown}")
+        self.row = row
+        self.column = column
+        self.data = data
+        self.reason = reason
+
+
+class ValueEncodeError(ValueError):
+    """A Python value that its column's or parameter's type cannot hold; `row` and `column` count from 0."""
+
+    def __init__(self, row: int, column: int, value: object, reason: str) -> None:
+        super().__init__(f"row {row}, column {column}: {reason}")
+        self.row = row
+        self.column = column
+        self.value = value
+        self.reason = reason

@@ -1,0 +1,103 @@
+# mypy: disable-error-code="import-untyped,untyped-decorator"
+"""Finds whole messages in received bytes (manual: "Message Formats": type byte, then a length that counts itself)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import pack
+
+try:
+    import cython
+except ModuleNotFoundError:  # the compiler needs the literal import
+    from febe._kernel import shim as cython
+
+if cython.compiled:
+    from cython.cimports.febe._kernel.wire import i32
+else:
+    from febe._kernel.wire import i32
+
+COMPILED: bool = cython.compiled
+
+
+@cython.cclass
+class FrameScanner:
+    """Splits a stream into messages by type and length, and joins runs of row messages into one entry."""
+
+    _limits: bytes
+    _batched: bytes
+
+    def __init__(self, limits: Sequence[int], batched: bytes) -> None:
+        """Take the largest allowed length word of each of the 256 type bytes (-1: no such message).
+
+        A run of messages of one of the `batched` types becomes a single entry.
+        """
+        if len(limits) != 256:
+            raise ValueError("limits must have 256 entries")
+        self._limits = pack("!256i", *limits)
+        self._batched = bytes([kind in batched for kind in range(256)])
+
+    def scan(
+        self, data: bytes, pos: cython.Py_ssize_t, most: cython.Py_ssize_t
+    ) -> tuple[list[tuple[int, int, int, int]], int, int]:
+        """Find up to `most` entries from `pos` on: (entries, position after them, status).
+
+        An entry is (type byte, start, end, messages).  Status: 0 stopped because of `most`; greater than 0: so many
+        bytes from the returned position on make the next message complete (5: its header); -1 a length below 4;
+        -2 a length over the type's limit; -3 an unknown type byte.
+        """
+        kind: cython.int
+        length: cython.int
+        limit: cython.int
+        run: cython.int = -1
+        start: cython.Py_ssize_t = pos
+        count: cython.Py_ssize_t = 0
+        status: cython.Py_ssize_t = 0
+        entries: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t = len(data)
+        limits: bytes = self._limits
+        batched: bytes = self._batched
+        frames: list[tuple[int, int, int, int]] = []
+        if pos < 0 or pos > size:
+            raise ValueError("position outside the data")
+        while True:
+            if size - pos < 1:
+                status = 5
+                break
+            kind = data[pos]
+            if kind != run:
+                if count:
+                    frames.append((run, start, pos, count))
+                    count = 0
+                    run = -1
+                if entries >= most:
+                    break
+            limit = i32(limits, kind << 2)[0]
+            if limit < 0:
+                status = -3
+                break
+            if size - pos < 5:
+                status = 5
+                break
+            length = i32(data, pos + 1)[0]
+            if length < 4:
+                status = -1
+                break
+            if length > limit:
+                status = -2
+                break
+            if length >= size - pos:
+                status = length + 1
+                break
+            if count == 0:
+                start = pos
+                entries += 1
+            pos += 1
+            pos += length
+            if batched[kind]:
+                run = kind
+                count += 1
+            else:
+                frames.append((kind, start, pos, 1))
+        if count:
+            frames.append((run, start, pos, count))
+        return frames, pos, status

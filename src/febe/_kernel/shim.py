@@ -1,0 +1,24 @@
+"""The few names of the module `cython` that the kernel's source uses, for running where Cython is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+compiled = False
+
+
+def _same(thing: T) -> T:
+    return thing
+
+
+cclass = cfunc = inline = final = nogil = _same
+
+
+def _decorator(*_values: object, **_options: object) -> Callable[[T], T]:
+    return _same
+
+
+exceptval = boundscheck = wraparound = cdivision = returns = locals = freelist = _decorator

@@ -1,0 +1,16 @@
+"""Big-endian numbers at a position: `i32(data, pos)[0]`; callers have checked the bounds.
+
+Never compiled: compiled modules take the same names from `wire.pxd`, where they are inline C functions.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+i16 = Struct("!h").unpack_from
+u16 = Struct("!H").unpack_from
+i32 = Struct("!i").unpack_from
+u32 = Struct("!I").unpack_from
+i64 = Struct("!q").unpack_from
+f4 = Struct("!f").unpack_from
+f8 = Struct("!d").unpack_from
