@@ -1,0 +1,68 @@
+"""The lexical splitter: statements, offsets, verbs and tokens."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from febe.server.sql import TokenKind, split, tokens
+
+
+@pytest.mark.parametrize(("sql", "expected"), [
+    ("", []),
+    (" \n\t ", []),
+    (";;;", []),
+    ("-- only a comment", []),
+    ("/* a /* nested */ comment; */ ;", []),
+    ("select 1", [("select 1", 0, "SELECT")]),
+    ("select 1;", [("select 1", 0, "SELECT")]),
+    (" select 1 ; select 2 ", [("select 1", 1, "SELECT"), ("select 2", 12, "SELECT")]),
+    ("begin;insert into t values (1);commit", [("begin", 0, "BEGIN"), ("insert into t values (1)", 6, "INSERT"),
+                                               ("commit", 31, "COMMIT")]),
+    ("((select 1) union (select 2))", [("((select 1) union (select 2))", 0, "SELECT")]),
+    ("/* c */ ( -- d\n values (1))", [("( -- d\n values (1))", 8, "VALUES")]),
+    ("select ';'", [("select ';'", 0, "SELECT")]),
+    ("select 'it''s;' ; x", [("select 'it''s;'", 0, "SELECT"), ("x", 18, "X")]),
+    (r"select '\'; select 2", [(r"select '\'", 0, "SELECT"), ("select 2", 12, "SELECT")]),
+    (r"select E'\';'; select 2", [(r"select E'\';'", 0, "SELECT"), ("select 2", 15, "SELECT")]),
+    ('select ";"";" ; b', [('select ";"";"', 0, "SELECT"), ("b", 16, "B")]),
+    ("select $$;$$; c", [("select $$;$$", 0, "SELECT"), ("c", 14, "C")]),
+    ("select $a$;$$;$b$;$a$; c", [("select $a$;$$;$b$;$a$", 0, "SELECT"), ("c", 23, "C")]),
+    ("select a$b$;c", [("select a$b$", 0, "SELECT"), ("c", 12, "C")]),
+    ("select $1;c", [("select $1", 0, "SELECT"), ("c", 10, "C")]),
+    ("select 1 --;\n+2;c", [("select 1 --;\n+2", 0, "SELECT"), ("c", 16, "C")]),
+    ("select 'open ; still", [("select 'open ; still", 0, "SELECT")]),
+    ("select 1 /* open ; still", [("select 1", 0, "SELECT")]),
+    ("select $x$ open ; $y$", [("select $x$ open ; $y$", 0, "SELECT")]),
+    ("select 'ä', 'ö';ünder", [("select 'ä', 'ö'", 0, "SELECT"), ("ünder", 16, "ÜNDER")]),
+    ("?; 1", [("?", 0, ""), ("1", 3, "")]),
+])
+def test_split(sql: str, expected: list[tuple[str, int, str]]) -> None:
+    found = split(sql)
+    assert [(s.sql, s.offset, s.verb) for s in found] == expected
+    assert all(sql[s.offset:s.offset + len(s.sql)] == s.sql for s in found)
+
+
+def test_tokens_say_kind_text_offset_and_value() -> None:
+    found = tokens("SET Search_Path = \"A\"\"b\", 'it''s', E'\\n\\x41\\u00e4', $q$x'y$q$, 1.5e-3, $12::int4")
+    assert [(t.kind.value, t.value) for t in found] == [
+        ("word", "set"), ("word", "search_path"), ("symbol", "="), ("quoted", 'A"b'), ("symbol", ","),
+        ("string", "it's"), ("symbol", ","), ("string", "\nAä"), ("symbol", ","), ("string", "x'y"), ("symbol", ","),
+        ("number", "1.5e-3"), ("symbol", ","), ("parameter", "$12"), ("symbol", "::"), ("word", "int4")]
+    assert found[0].is_word("SET", "RESET") and not found[3].is_word('"A""B"')
+    assert found[1].start == 4 and found[1].end == 15
+    assert found[-3].kind is TokenKind.PARAMETER
+
+
+@pytest.mark.parametrize("hostile", [
+    "'" * 400_001, '"' * 400_001, "$a$" * 150_001, "/*" * 200_000, "*/" * 200_000, "/*" * 100_000 + "*/" * 100_000,
+    "E'" + "\\'" * 200_000, "E'" + "\\" * 400_001, "$" * 400_001, "(" * 300_000, ";" * 300_000, "-" * 400_001,
+    "$a" * 200_000, "1e" * 200_000, "." * 300_000, "a$" * 200_000, "e" * 400_000, " \n" * 200_000,
+    "".join(f"$t{i}$" for i in range(60_000)),
+], ids=lambda text: repr(text[:6]))
+def test_hostile_text_takes_linear_time(hostile: str) -> None:
+    started = time.perf_counter()
+    split(hostile)
+    tokens(hostile)
+    assert time.perf_counter() - started < 5
