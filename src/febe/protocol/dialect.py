@@ -1,0 +1,82 @@
+"""A dialect: the tables of one member of the protocol's family, ready for dispatch.
+
+PostgreSQL's own is `POSTGRESQL`.  Others, such as that between a Postgres-XC coordinator and its datanodes, are made
+from it with `extended`: messages added for one sender in some states, or put in the place of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from febe.protocol.message import Framing, Message, Sender
+from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State, Table
+
+Entry: TypeAlias = "tuple[type[Message], State]"
+Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
+"""Type byte -> (message, next state), or a second step by the leading Int32 (`code`).  Start-up packets have byte -1."""
+
+UNTYPED = -1
+# The length words of a connection's first packets: a StartupMessage is what no other code claims.
+ANY_CODE = -1
+
+
+class Dialect:
+    """The messages of one protocol, where each is legal, and who answers it how."""
+
+    def __init__(self, name: str, frontend: Table, backend: Table, requests: Mapping[type[Message], AnswerState]) -> None:
+        self.name = name
+        self.requests = dict(requests)
+        self.tables: dict[Sender, Table] = {Sender.FRONTEND: frontend, Sender.BACKEND: backend}
+        self.rows: dict[Sender, dict[State, Row]] = {
+            sender: {state: self._row(table.get(state, {})) for state in State} for sender, table in self.tables.items()}
+        self.messages: dict[Sender, frozenset[type[Message]]] = {
+            sender: frozenset(cls for row in table.values() for cls in row) for sender, table in self.tables.items()}
+
+    @staticmethod
+    def _row(entries: Mapping[type[Message], State]) -> Row:
+        row: Row = {}
+        for cls, state in entries.items():
+            byte = ord(cls.type) if cls.type else UNTYPED
+            if cls.framing is Framing.STARTUP or cls.code is not None:
+                by_code: Any = row.setdefault(byte, {})
+                by_code[ANY_CODE if cls.code is None else cls.code] = (cls, state)
+            elif byte in row:
+                raise ValueError(f"{cls.__name__} and {row[byte]} share a type byte in one state")
+            else:
+                row[byte] = (cls, state)
+        return row
+
+    def limits(self, sender: Sender) -> list[int]:
+        """The longest length word per type byte (256 entries); -1 for a byte that no message has."""
+        limits = [-1] * 256
+        for cls in self.messages[sender]:
+            if cls.framing is Framing.TYPED:
+                limits[ord(cls.type)] = max(limits[ord(cls.type)], cls.limit + 4)
+        return limits
+
+    def extended(self, name: str, *, requests: Mapping[type[Message], AnswerState] | None = None,
+                 additions: Iterable[tuple[Sender, type[Message], Iterable[State]]] = (),
+                 replacements: Mapping[type[Message], type[Message]] | None = None) -> Dialect:
+        """A new dialect on top of this one.
+
+        `requests` are new frontend messages with the state in which the backend answers them, legal wherever a Query
+        is.  `additions` are (sender, message, states) that need no answer and change no state.  `replacements` put a
+        message in the place of another with the same role, such as a RowDescription with one more field.
+        """
+        swap = dict(replacements or {})
+        tables = {sender: {state: {swap.get(cls, cls): after for cls, after in row.items()}
+                           for state, row in table.items()} for sender, table in self.tables.items()}
+        answers = {swap.get(cls, cls): answer for cls, answer in self.requests.items()}
+        for request, answer in (requests or {}).items():
+            answers[request] = answer
+            for row in tables[Sender.FRONTEND].values():
+                if State.QUEUED in row.values():
+                    row[request] = State.QUEUED
+        for sender, cls, states in additions:
+            for state in states:
+                tables[sender].setdefault(state, {})[cls] = state
+        return Dialect(name, tables[Sender.FRONTEND], tables[Sender.BACKEND], answers)
+
+
+POSTGRESQL = Dialect("PostgreSQL", FRONTEND, BACKEND, REQUESTS)

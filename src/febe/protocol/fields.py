@@ -1,0 +1,316 @@
+"""Field kinds: how each data type of the manual's section "Message Data Types" is read, written and traced.
+
+A message declares its fields as `name: String`, `oids: Int32List` ...; the annotation carries the kind.  A kind reads
+from `data` between two offsets, so that a length inside a message can never reach past the message's end, and every
+count is compared with the bytes that are really there before anything is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Annotated, Any, Generic, TypeVar
+
+from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+
+T = TypeVar("T")
+
+# Text travels in the client's encoding; febe speaks UTF8.  Bytes that are no UTF-8 survive as lone surrogates, so that
+# every message reads and writes back unchanged; who needs valid text checks for them (SQLSTATE 22021).
+ENCODING, ON_ERROR = "utf-8", "surrogateescape"
+
+
+def insufficient() -> RemoteProtocolError:
+    """PostgreSQL's words for a message that ends too early (pqformat.c, pq_copymsgbytes)."""
+    return RemoteProtocolError("insufficient data left in message", fatal=False)
+
+
+def trace_bytes(value: bytes) -> str:
+    """Bytes as libpq's PQtrace shows them: printable ASCII as it is, the rest as \\xNN."""
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in value)
+
+
+class Kind(Generic[T]):
+    """One way a field lies on the wire."""
+
+    notation: str = ""
+    """As the manual writes it."""
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[T, int]:
+        """Read at `pos`; return the value and the offset after it.
+
+        Errors: RemoteProtocolError when the value does not fit before `end`.
+        """
+        raise NotImplementedError
+
+    def write(self, out: bytearray, value: T) -> None:
+        """Append the value.  Errors: LocalProtocolError when it cannot be said."""
+        raise NotImplementedError
+
+    def trace(self, value: T) -> str:
+        """The value as libpq's PQtrace prints it, with its leading blank."""
+        return f" {value}"
+
+
+class Int(Kind[int]):
+    """Int8, Int16, Int32, Int64: big-endian, signed unless told otherwise."""
+
+    def __init__(self, bits: int, *, signed: bool = True) -> None:
+        code = {8: "b", 16: "h", 32: "i", 64: "q"}[bits]
+        self._struct = Struct("!" + (code if signed else code.upper()))
+        self._bytes = bits // 8
+        self.minimum = -(1 << bits - 1) if signed else 0
+        self.maximum = (1 << bits - signed) - 1
+        self.notation = f"Int{bits}"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[int, int]:
+        after = pos + self._bytes
+        if after > end:
+            raise insufficient()
+        return self._struct.unpack_from(data, pos)[0], after
+
+    def write(self, out: bytearray, value: int) -> None:
+        if not self.minimum <= value <= self.maximum:
+            raise LocalProtocolError(f"{value} does not fit {self.notation}", sqlstate="22003")
+        out += self._struct.pack(value)
+
+
+class _Byte1(Kind[str]):
+    """Byte1: one ASCII character that names a choice."""
+
+    notation = "Byte1"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
+        if pos >= end:
+            raise insufficient()
+        return chr(data[pos]), pos + 1
+
+    def write(self, out: bytearray, value: str) -> None:
+        if len(value) != 1 or ord(value) > 255:
+            raise LocalProtocolError(f"{value!r} is not one byte")
+        out.append(ord(value))
+
+
+class _String(Kind[str]):
+    """String: text that ends with a zero byte."""
+
+    notation = "String"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
+        stop = data.find(b"\0", pos, end)
+        if stop < 0:
+            raise RemoteProtocolError("invalid string in message", fatal=False)
+        return data[pos:stop].decode(ENCODING, ON_ERROR), stop + 1
+
+    def write(self, out: bytearray, value: str) -> None:
+        if "\0" in value:
+            raise LocalProtocolError("a string of the protocol cannot hold a NUL character", sqlstate="22021")
+        out += value.encode(ENCODING, ON_ERROR)
+        out.append(0)
+
+    def trace(self, value: str) -> str:
+        return f' "{value}"'
+
+
+class _Bytes(Kind[bytes]):
+    """Byten with no count of its own: all that is left of the message."""
+
+    notation = "Byten"
+
+    def __init__(self, length: int | None = None) -> None:
+        self._length = length
+        if length is not None:
+            self.notation = f"Byte{length}"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes, int]:
+        after = end if self._length is None else pos + self._length
+        if after > end:
+            raise insufficient()
+        return data[pos:after], after
+
+    def write(self, out: bytearray, value: bytes) -> None:
+        if self._length is not None and len(value) != self._length:
+            raise LocalProtocolError(f"{len(value)} bytes where {self._length} belong")
+        out += value
+
+    def trace(self, value: bytes) -> str:
+        return f" '{trace_bytes(value)}'"
+
+
+class _Value(Kind["bytes | None"]):
+    """Int32 length and that many bytes; length -1 is NULL."""
+
+    notation = "Int32, Byten"
+    _length = Int(32)
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes | None, int]:
+        length, pos = self._length.read(data, pos, end)
+        if length == -1:
+            return None, pos
+        if length < 0 or length > end - pos:
+            raise insufficient()
+        return data[pos:pos + length], pos + length
+
+    def write(self, out: bytearray, value: bytes | None) -> None:
+        if value is None:
+            out += b"\xff\xff\xff\xff"
+        else:
+            self._length.write(out, len(value))
+            out += value
+
+    def trace(self, value: bytes | None) -> str:
+        return " -1" if value is None else f" {len(value)} '{trace_bytes(value)}'"
+
+
+class Counted(Kind[list[T]]):
+    """A count and that many elements of one kind."""
+
+    def __init__(self, count: Int, element: Kind[T], *, least: int) -> None:
+        # `least` bytes an element takes at least: a count is checked against the bytes left before it is believed
+        self._count, self._element, self._least = count, element, least
+        self.notation = f"{count.notation} n, n x ({element.notation})"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
+        count, pos = self._count.read(data, pos, end)
+        if count < 0 or count * self._least > end - pos:
+            raise insufficient()
+        values: list[T] = []
+        read = self._element.read
+        for _ in range(count):
+            value, pos = read(data, pos, end)
+            values.append(value)
+        return values, pos
+
+    def write(self, out: bytearray, value: list[T]) -> None:
+        self._count.write(out, len(value))
+        for element in value:
+            self._element.write(out, element)
+
+    def trace(self, value: list[T]) -> str:
+        return f" {len(value)}" + "".join(map(self._element.trace, value))
+
+
+class Listed(Kind[list[T]]):
+    """Elements up to a closing zero byte."""
+
+    def __init__(self, element: Kind[T]) -> None:
+        self._element = element
+        self.notation = f"({element.notation})*, Byte1 0"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
+        values: list[T] = []
+        while True:
+            if pos >= end:
+                raise RemoteProtocolError("invalid list in message: the closing zero byte is missing", fatal=False)
+            if data[pos] == 0:
+                return values, pos + 1
+            value, pos = self._element.read(data, pos, end)
+            values.append(value)
+
+    def write(self, out: bytearray, value: list[T]) -> None:
+        for element in value:
+            before = len(out)
+            self._element.write(out, element)
+            if out[before] == 0:
+                raise LocalProtocolError("an empty name would end the list")
+        out.append(0)
+
+    def trace(self, value: list[T]) -> str:
+        return "".join(map(self._element.trace, value)) + ' "\\x00"'
+
+
+class Pairs(Kind[dict[T, str]]):
+    """(name, String) pairs up to a closing zero byte; a repeated name keeps its last value, as in PostgreSQL."""
+
+    def __init__(self, name: Kind[T]) -> None:
+        self._name = name
+        self.notation = f"({name.notation}, String)*, Byte1 0"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[dict[T, str], int]:
+        values: dict[T, str] = {}
+        while True:
+            if pos >= end:
+                raise RemoteProtocolError("invalid list in message: the closing zero byte is missing", fatal=False)
+            if data[pos] == 0:
+                return values, pos + 1
+            name, pos = self._name.read(data, pos, end)
+            values[name], pos = STRING.read(data, pos, end)
+
+    def write(self, out: bytearray, value: dict[T, str]) -> None:
+        for name, text in value.items():
+            before = len(out)
+            self._name.write(out, name)
+            if out[before] == 0:
+                raise LocalProtocolError("an empty name would end the list")
+            STRING.write(out, text)
+        out.append(0)
+
+    def trace(self, value: dict[T, str]) -> str:
+        return "".join(self._name.trace(name) + STRING.trace(text) for name, text in value.items()) + ' "\\x00"'
+
+
+class Record(Kind[Any]):
+    """A group of fields that repeats, declared as a slotted dataclass of its own."""
+
+    def __init__(self, cls: type[Any], fields: Iterable[tuple[str, Kind[Any]]]) -> None:
+        self._cls, self._fields = cls, tuple(fields)
+        self.notation = ", ".join(f"{kind.notation} {name}" for name, kind in self._fields)
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
+        values = {}
+        for name, kind in self._fields:
+            values[name], pos = kind.read(data, pos, end)
+        return self._cls(**values), pos
+
+    def write(self, out: bytearray, value: Any) -> None:
+        for name, kind in self._fields:
+            kind.write(out, getattr(value, name))
+
+    def trace(self, value: Any) -> str:
+        return "".join(kind.trace(getattr(value, name)) for name, kind in self._fields)
+
+
+class When(Kind["T | None"]):
+    """A field that is there only under a condition the conversation knows, such as inside a stream of changes.
+
+    `Message.decode(..., when={condition})` says which conditions hold; writing puts the field down unless it is None.
+    """
+
+    def __init__(self, condition: str, kind: Kind[T]) -> None:
+        self.condition, self.kind = condition, kind
+        self.notation = f"[{kind.notation}]"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[T | None, int]:
+        return self.kind.read(data, pos, end)
+
+    def write(self, out: bytearray, value: T | None) -> None:
+        if value is not None:
+            self.kind.write(out, value)
+
+    def trace(self, value: T | None) -> str:
+        return "" if value is None else self.kind.trace(value)
+
+
+INT8, INT16, INT32, INT64 = Int(8), Int(16), Int(32), Int(64)
+UINT16, UINT32 = Int(16, signed=False), Int(32, signed=False)
+BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), _Bytes(), _Value()
+
+# What a declaration writes: the Python type for the reader, the kind for the wire.
+Int8 = Annotated[int, INT8]
+Int16 = Annotated[int, INT16]
+Int32 = Annotated[int, INT32]
+Int64 = Annotated[int, INT64]
+Oid = Annotated[int, UINT32]
+Byte1 = Annotated[str, BYTE1]
+Byte4 = Annotated[bytes, _Bytes(4)]
+ByteN = Annotated[bytes, BYTES]
+String = Annotated[str, STRING]
+Value = Annotated["bytes | None", VALUE]
+# Counts of parameters, arguments and columns are read as unsigned: 65,535 parameters are legal (postgres.c).
+FormatList = Annotated[list[int], Counted(UINT16, INT16, least=2)]
+OidList = Annotated[list[int], Counted(UINT16, UINT32, least=4)]
+ValueList = Annotated["list[bytes | None]", Counted(UINT16, VALUE, least=4)]
+CountedStrings = Annotated[list[str], Counted(INT32, STRING, least=1)]
+StringList = Annotated[list[str], Listed(STRING)]
+StringPairs = Annotated[dict[str, str], Pairs(STRING)]
+ErrorFields = Annotated[dict[str, str], Pairs(BYTE1)]

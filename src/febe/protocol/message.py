@@ -1,0 +1,142 @@
+"""The declaration of a message, from which everything else about it follows.
+
+    @message("Q", sender=Sender.FRONTEND, limit=LARGE, section="Simple Query")
+    class Query(Message):
+        query: String
+
+gives the dataclass, its encoding and decoding, its place in the dispatch tables, its trace line, its row of the
+reference page and its property test.  Nothing else in febe needs to know that a message was added.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
+
+from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+from febe.protocol.fields import Kind, When
+
+# Length words count themselves but not the type byte.  SMALL and LARGE are the server's limits (PQ_SMALL_MESSAGE_LIMIT,
+# PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 bytes unless the type may be long.
+SMALL = 10_000
+LARGE = 0x3FFFFFFE
+SMALL_FROM_BACKEND = 30_000
+
+_LENGTH = Struct("!i")
+
+
+class Sender(enum.Enum):
+    """Who may send a message: F, B, or F & B in the manual's notation."""
+
+    FRONTEND = "F"
+    BACKEND = "B"
+    BOTH = "F & B"
+
+
+class Framing(enum.Enum):
+    """How a message is told from the next."""
+
+    TYPED = "Byte1 type, Int32 length"
+    STARTUP = "Int32 length"
+    """The first packets of a connection, which for historical reasons have no type byte."""
+    BYTE = "Byte1"
+    """The one-byte answer to SSLRequest and GSSENCRequest."""
+    PAYLOAD = "Byte1 type"
+    """A message inside a CopyData message, ended by it."""
+
+
+class Message:
+    """Base of all messages."""
+
+    __slots__ = ()
+
+    type: ClassVar[str]
+    """The type byte as a character; empty for start-up packets."""
+    code: ClassVar[int | None]
+    """The leading Int32 that tells messages of one type byte apart: authentication codes, start-up request codes."""
+    sender: ClassVar[Sender]
+    framing: ClassVar[Framing]
+    limit: ClassVar[int]
+    """The longest body accepted, in bytes."""
+    since: ClassVar[str]
+    section: ClassVar[str]
+    fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
+
+    def encode(self) -> bytes:
+        """The message's bytes, header included.
+
+        Errors: LocalProtocolError for a value that the wire cannot carry.
+        """
+        out = bytearray()
+        if self.type:
+            out += self.type.encode("latin-1")
+        start = len(out)
+        framed = self.framing in (Framing.TYPED, Framing.STARTUP)
+        if framed:
+            out += b"\0\0\0\0"
+        if self.code is not None:
+            out += _LENGTH.pack(self.code)
+        for name, kind in self.fields:
+            kind.write(out, getattr(self, name))
+        if framed:
+            length = len(out) - start
+            if length - 4 > self.limit:
+                raise LocalProtocolError(f"a {type(self).__name__} of {length} bytes is longer than the "
+                                         f"{self.limit} bytes the protocol allows", sqlstate="54000")
+            _LENGTH.pack_into(out, start, length)
+        return bytes(out)
+
+    @classmethod
+    def decode(cls, data: bytes, pos: int, end: int, when: Collection[str] = ()) -> Self:
+        """Read the body `data[pos:end]` (after type, length and code), all of it.
+
+        Errors: RemoteProtocolError (08P01) for a body that is cut, has bytes left over, or makes no sense.
+        """
+        values = {}
+        for name, kind in cls.fields:
+            if isinstance(kind, When) and kind.condition not in when:
+                values[name] = None
+                continue
+            values[name], pos = kind.read(data, pos, end)
+        if pos != end:
+            raise RemoteProtocolError(f"invalid message format: {end - pos} bytes left over in {cls.__name__}",
+                                      fatal=False)
+        return cls(**values)
+
+    def trace(self) -> str:
+        """The fields as libpq's PQtrace prints them."""
+        code = "" if self.code is None else f" {self.code}"
+        return code + "".join(kind.trace(getattr(self, name)) for name, kind in self.fields)
+
+
+M = TypeVar("M", bound=type[Message])
+
+
+def declared_fields(cls: type[Any]) -> tuple[tuple[str, Kind[Any]], ...]:
+    """The (name, kind) pairs that a class's annotations declare, in order."""
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple((name, hint.__metadata__[0]) for name, hint in hints.items()
+                 if isinstance(getattr(hint, "__metadata__", (None,))[0], Kind))
+
+
+@dataclass_transform(kw_only_default=True)
+def message(type: str, *, sender: Sender, section: str, code: int | None = None, limit: int | None = None,
+            since: str = "3.0", framing: Framing = Framing.TYPED) -> Callable[[M], M]:
+    """Declare a message: see the module's own example."""
+
+    def declare(cls: M) -> M:
+        made: Any = dataclass(slots=True, kw_only=True)(cls)
+        made.type, made.code, made.sender, made.framing = type, code, sender, framing
+        made.limit = limit if limit is not None else SMALL if sender is Sender.FRONTEND else SMALL_FROM_BACKEND
+        made.since, made.section = since, section
+        made.fields = declared_fields(made)
+        return made  # type: ignore[no-any-return]
+
+    return declare
+
+
+__all__ = ["LARGE", "SMALL", "SMALL_FROM_BACKEND", "Framing", "Message", "Sender", "declared_fields",
+           "message"]
