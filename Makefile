@@ -42,6 +42,7 @@ lint: .venv/.lint  ## check style and types
 
 docs: .venv/.docs  ## build the documentation into site/
 	@echo "febe: building the documentation"
+	@for tool in $(wildcard tools/generate_reference.py); do $(BIN)/python $$tool; done
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "febe: open site/index.html"
 

@@ -36,7 +36,7 @@ def pytest_report_header() -> list[str]:
 def pytest_sessionstart() -> None:
     """On CI the kernel that was asked for is the kernel that runs, or nothing does."""
     asked = "python" if os.environ.get("FEBE_KERNEL") == "python" else "compiled"
-    if ON_CI and KIND != asked:
+    if ON_CI and asked != KIND:
         pytest.exit(f"the {KIND} kernel is loaded where the {asked} one was asked for", returncode=1)
 
 
