@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from febe._kernel.frames import FrameScanner
 from febe.protocol.copy import CopyData
-from febe.protocol.dialect import ANY_CODE, POSTGRESQL, UNTYPED, Dialect
+from febe.protocol.dialect import ANY_CODE, POSTGRESQL, UNTYPED, Dialect, Entry
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
 from febe.protocol.message import SMALL_FROM_BACKEND, Framing, Message, Sender
 from febe.protocol.simple import DataRow
@@ -128,26 +128,25 @@ class Connection:
         Errors: LocalProtocolError; the messages before the one refused are noted, so their bytes are lost: send what
         may fail alone.
         """
-        return b"".join([self._send(message) for message in messages]) if len(messages) != 1 else self._send(messages[0])
+        if len(messages) == 1:
+            return self._send(messages[0])
+        return b"".join([self._send(message) for message in messages])
 
     def _send(self, message: Message) -> bytes:
         cls = type(message)
         after = self._outgoing.get(self.state, _NOTHING).get(cls)
         if after is None:
             raise LocalProtocolError(f"{cls.__name__} cannot be sent now: {self.state.value}")
-        data = _READY.get(message.status) if cls is ReadyForQuery else None  # type: ignore[attr-defined]
-        if data is None:
-            data = message.encode()
+        data = _READY[message.status] if isinstance(message, ReadyForQuery) else message.encode()
         if cls is SSLAccepted or cls is GSSENCAccepted:
             self._refuse_unread("GSSAPI encryption" if cls is GSSENCAccepted else "SSL")
         if self.trace is not None:
             self.trace(self.role, cls, data)
         if after is State.QUEUED:
-            answer = self.dialect.requests[cls]
-            self._enqueue(answer if isinstance(answer, State) else answer(message))
+            self._enqueue(self._answer(message))
         else:
-            if cls is ReadyForQuery:
-                self.transaction_status = message.status  # type: ignore[attr-defined]
+            if isinstance(message, ReadyForQuery):
+                self.transaction_status = message.status
             self._move(after)
         return data
 
@@ -220,9 +219,9 @@ class Connection:
             if self._frame == len(self._frames):
                 if self._broken is not None:
                     raise self._broken
-                ready = self._scan()
-                if ready is not True:
-                    return ready
+                found = self._scan()
+                if found is not True:
+                    return found or None
             kind, start, end, count = self._frames[self._frame]
             self._frame += 1
             event = self._take(kind, start, end, count)
@@ -232,59 +231,64 @@ class Connection:
     def _take(self, kind: int, start: int, end: int, count: int) -> Event | None:
         """Judge one message (or run) against the table; None when it is to be dropped."""
         state = self.state
-        entry = self._incoming[state].get(kind)
         body = start + 5 if kind != UNTYPED else start + 4
-        if type(entry) is dict:
-            if end - body < 4:
-                raise self._break("insufficient data left in message")
-            by_code = entry
-            code = _INT32.unpack_from(self._data, body)[0]
-            entry = by_code.get(code) or by_code.get(ANY_CODE)
-            if entry is None or entry[0].code is not None:
-                body += 4
+        entry = self._incoming[state].get(kind)
+        if isinstance(entry, dict):
+            entry, body = self._entry_by_code(entry, body, end)
         if entry is None:
             raise self._unexpected(kind)
-        cls, after = entry  # type: ignore[misc]
+        cls, after = entry
         if cls.framing is Framing.BYTE:
             body = end
         elif count == 1 and end - body > cls.limit:
             raise self._break(f"invalid length of {cls.__name__}: {end - body} bytes")
         if self.trace is not None:
-            self._trace_received(cls, kind, start, end)
+            self._trace_received(cls, start, end)
         if after is State.DROPPED:
             return None
-        if cls is DataRow:
+        run = _RUNS.get(cls)
+        if run is not None:
             self._move(after)
-            return DataRowRun(self._data, start, end, count)
-        if cls is CopyData:
-            self._move(after)
-            return CopyDataRun(self._data, start, end, count)
-        message: Any = _WITHOUT_FIELDS.get(cls)
+            return run(self._data, start, end, count)
         try:
-            if message is None or body != end:
+            message = _WITHOUT_FIELDS.get(cls) if body == end else None
+            if message is None:
                 message = cls.decode(self._data, body, end)
             if after is State.QUEUED:
-                answer = self.dialect.requests[cls]
-                self._enqueue(answer if isinstance(answer, State) else answer(message))
-                return message  # type: ignore[no-any-return]
+                self._enqueue(self._answer(message))
+                return message
         except RemoteProtocolError as error:
             if self.role is Sender.FRONTEND or state in _BEFORE_SESSION:
                 raise self._break(str(error)) from None
-            # The request is known by its frame alone; its answer is going to be the error.
+            # The request is known by its frame alone, and its answer is going to be the error.
             if after is State.QUEUED:
                 answer = self.dialect.requests[cls]
                 self._enqueue(answer if isinstance(answer, State) else State.DESCRIBE)
             else:
                 self._move(after)
             raise
-        if cls is ReadyForQuery:
+        if isinstance(message, ReadyForQuery):
             self.transaction_status = message.status
         self._move(after)
         if cls is SSLAccepted or cls is GSSENCAccepted:
             self._refuse_unread("GSSAPI encryption" if cls is GSSENCAccepted else "SSL")
-        return message  # type: ignore[no-any-return]
+        return message
 
-    def _trace_received(self, cls: type[Message], kind: int, start: int, end: int) -> None:
+    def _entry_by_code(self, by_code: dict[int, Entry], body: int, end: int) -> tuple[Entry | None, int]:
+        """The entry that the leading Int32 names, and where the body goes on; any code may be a StartupMessage's."""
+        if end - body < 4:
+            raise self._break("insufficient data left in message")
+        code = _INT32.unpack_from(self._data, body)[0]
+        if code in by_code:
+            return by_code[code], body + 4
+        return by_code.get(ANY_CODE), body
+
+    def _answer(self, request: Message) -> State:
+        """The state in which the backend answers this request."""
+        answer = self.dialect.requests[type(request)]
+        return answer if isinstance(answer, State) else answer(request)
+
+    def _trace_received(self, cls: type[Message], start: int, end: int) -> None:
         assert self.trace is not None
         pos = start
         while pos < end:
@@ -296,17 +300,17 @@ class Connection:
 
     # Frames
 
-    def _scan(self) -> bool | None | DirectTLS:  # type: ignore[return]
-        """Find the messages that are whole.  True: there is at least one; None: more bytes are needed."""
+    def _scan(self) -> bool | DirectTLS:
+        """Find the messages that are whole.  True: there is at least one; False: more bytes are needed."""
         if self._later:
             if len(self._data) - self._pos + self._later_size < self._need:
-                return None
+                return False
             self._data = b"".join((self._data[self._pos:], *self._later))
             self._pos = 0
             self._later.clear()
             self._later_size = 0
         if self._pos == len(self._data):
-            return None
+            return False
         state = self.state
         self._frame = 0
         if self.role is Sender.BACKEND and state in _FIRST_PACKETS:
@@ -325,21 +329,21 @@ class Connection:
             self._need = status
         elif status < 0 and not frames:
             raise self._bad_frame(status)
-        return True if frames else None
+        return bool(frames)
 
-    def _scan_first_packet(self) -> bool | None | DirectTLS:
+    def _scan_first_packet(self) -> bool | DirectTLS:
         data, pos = self._data, self._pos
         if data[pos] == 0x16 and self.state is State.START:
             return DirectTLS.CLIENT_HELLO
         if len(data) - pos < 4:
             self._need = 4
-            return None
+            return False
         length = _INT32.unpack_from(data, pos)[0]
         if not 8 <= length <= STARTUP_LIMIT + 4:
             raise self._break("invalid length of startup packet")
         if len(data) - pos < length:
             self._need = length
-            return None
+            return False
         self._frames = [(UNTYPED, pos, pos + length, 1)]
         self._pos = pos + length
         return True
@@ -403,6 +407,7 @@ class Connection:
 
 
 _NOTHING: dict[type[Message], State] = {}
+_RUNS: dict[type[Message], type[DataRowRun] | type[CopyDataRun]] = {DataRow: DataRowRun, CopyData: CopyDataRun}
 _READY = {status: ReadyForQuery(status=status).encode() for status in "ITE"}
 _WITHOUT_FIELDS: dict[type[Message], Message] = {
     cls: cls() for messages in POSTGRESQL.messages.values() for cls in messages if not cls.fields}

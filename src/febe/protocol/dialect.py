@@ -14,7 +14,7 @@ from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State
 
 Entry: TypeAlias = "tuple[type[Message], State]"
 Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
-"""Type byte -> (message, next state), or a second step by the leading Int32 (`code`).  Start-up packets have byte -1."""
+"""Type byte -> (message, next state), or a second step by the leading Int32 (`code`).  Start-up packets: byte -1."""
 
 UNTYPED = -1
 # The length words of a connection's first packets: a StartupMessage is what no other code claims.
@@ -24,12 +24,14 @@ ANY_CODE = -1
 class Dialect:
     """The messages of one protocol, where each is legal, and who answers it how."""
 
-    def __init__(self, name: str, frontend: Table, backend: Table, requests: Mapping[type[Message], AnswerState]) -> None:
+    def __init__(self, name: str, frontend: Table, backend: Table,
+                 requests: Mapping[type[Message], AnswerState]) -> None:
         self.name = name
         self.requests = dict(requests)
         self.tables: dict[Sender, Table] = {Sender.FRONTEND: frontend, Sender.BACKEND: backend}
         self.rows: dict[Sender, dict[State, Row]] = {
-            sender: {state: self._row(table.get(state, {})) for state in State} for sender, table in self.tables.items()}
+            sender: {state: self._row(table.get(state, {})) for state in State}
+            for sender, table in self.tables.items()}
         self.messages: dict[Sender, frozenset[type[Message]]] = {
             sender: frozenset(cls for row in table.values() for cls in row) for sender, table in self.tables.items()}
 

@@ -83,7 +83,7 @@ FIELD_NAMES: Mapping[str, str] = {
 
 
 class PostgresError(Error):
-    """An ErrorResponse (or NoticeResponse) of the server, with all 18 fields (manual: "Error and Notice Message Fields").
+    """An ErrorResponse of the server, with all 18 fields (manual: "Error and Notice Message Fields").
 
     Every field is an attribute; one that the server left out is None.  Unknown field codes are kept in `fields`.
     """

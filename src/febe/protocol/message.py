@@ -95,7 +95,7 @@ class Message:
 
         Errors: RemoteProtocolError (08P01) for a body that is cut, has bytes left over, or makes no sense.
         """
-        values = {}
+        values: dict[str, Any] = {}
         for name, kind in cls.fields:
             if isinstance(kind, When) and kind.condition not in when:
                 values[name] = None
