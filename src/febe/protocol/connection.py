@@ -182,8 +182,8 @@ class Connection:
         while pos < len(data):
             after = pos + 1 + _INT32.unpack_from(data, pos + 1)[0]
             entry = row[self.state].get(data[pos]) or row[State.IDLE][data[pos]]
-            assert isinstance(entry, tuple)
-            self.trace(self.role, entry[0], data[pos:after])
+            assert isinstance(entry, Entry)
+            self.trace(self.role, entry.message, data[pos:after])
             pos = after
 
     # Receiving
@@ -237,11 +237,7 @@ class Connection:
             entry, body = self._entry_by_code(entry, body, end)
         if entry is None:
             raise self._unexpected(kind)
-        cls, after = entry
-        if cls.framing is Framing.BYTE:
-            body = end
-        elif count == 1 and end - body > cls.limit:
-            raise self._break(f"invalid length of {cls.__name__}: {end - body} bytes")
+        cls, after, message = entry
         if self.trace is not None:
             self._trace_received(cls, start, end)
         if after is State.DROPPED:
@@ -250,9 +246,12 @@ class Connection:
         if run is not None:
             self._move(after)
             return run(self._data, start, end, count)
+        if message is not None and cls.framing is Framing.BYTE:
+            body = end
+        elif end - body > cls.limit:
+            raise self._break(f"invalid length of {cls.__name__}: {end - body} bytes")
         try:
-            message = _WITHOUT_FIELDS.get(cls) if body == end else None
-            if message is None:
+            if message is None or body != end:
                 message = cls.decode(self._data, body, end)
             if after is State.QUEUED:
                 self._enqueue(self._answer(message))
@@ -409,8 +408,6 @@ class Connection:
 _NOTHING: dict[type[Message], State] = {}
 _RUNS: dict[type[Message], type[DataRowRun] | type[CopyDataRun]] = {DataRow: DataRowRun, CopyData: CopyDataRun}
 _READY = {status: ReadyForQuery(status=status).encode() for status in "ITE"}
-_WITHOUT_FIELDS: dict[type[Message], Message] = {
-    cls: cls() for messages in POSTGRESQL.messages.values() for cls in messages if not cls.fields}
 
 _made: dict[tuple[Dialect, Sender], tuple[FrameScanner, FrameScanner]] = {}
 

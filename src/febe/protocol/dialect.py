@@ -7,14 +7,23 @@ from it with `extended`: messages added for one sender in some states, or put in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from febe.protocol.message import Framing, Message, Sender
 from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State, Table
 
-Entry: TypeAlias = "tuple[type[Message], State]"
+
+class Entry(NamedTuple):
+    """What a type byte means in one state."""
+
+    message: type[Message]
+    after: State
+    alone: Message | None
+    """The message itself where it has no fields, so that it need not be read."""
+
+
 Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
-"""Type byte -> (message, next state), or a second step by the leading Int32 (`code`).  Start-up packets: byte -1."""
+"""Type byte -> entry, or a second step by the leading Int32 (`code`).  Start-up packets have byte -1."""
 
 UNTYPED = -1
 # The length words of a connection's first packets: a StartupMessage is what no other code claims.
@@ -38,15 +47,16 @@ class Dialect:
     @staticmethod
     def _row(entries: Mapping[type[Message], State]) -> Row:
         row: Row = {}
-        for cls, state in entries.items():
+        for cls, after in entries.items():
+            entry = Entry(cls, after, None if cls.fields else cls())
             byte = ord(cls.type) if cls.type else UNTYPED
             if cls.framing is Framing.STARTUP or cls.code is not None:
                 by_code: Any = row.setdefault(byte, {})
-                by_code[ANY_CODE if cls.code is None else cls.code] = (cls, state)
+                by_code[ANY_CODE if cls.code is None else cls.code] = entry
             elif byte in row:
-                raise ValueError(f"{cls.__name__} and {row[byte]} share a type byte in one state")
+                raise ValueError(f"{cls.__name__} shares its type byte in one state with {row[byte]}")
             else:
-                row[byte] = (cls, state)
+                row[byte] = entry
         return row
 
     def limits(self, sender: Sender) -> list[int]:
