@@ -1,0 +1,235 @@
+"""A port on asyncio, for both roles, on any event loop.
+
+The transport calls `data_received`; whoever waits in `exchange` gets those bytes without a copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+from febe.protocol.errors import ConnectionLost, ConnectTimeout
+
+T = TypeVar("T")
+
+READ_AHEAD = 1 << 18
+"""Bytes received and not asked for at which reading pauses."""
+WRITE_AHEAD = 1 << 19
+"""Bytes not yet taken by the system at which `flush` waits; it goes on when a quarter is left."""
+CLOSE_SECONDS = 5.0
+"""How long `aclose` waits for a peer that does not read what was sent last."""
+
+
+class AsyncioPort(asyncio.Protocol):
+    """One connection.  `interrupt`, when set, is called when the peer goes away while `run` works.
+
+    `connected`, when given, is called once the transport is there: it is how a listener learns of a client.
+    """
+
+    def __init__(self, connected: Callable[[AsyncioPort], object] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connected = connected
+        self._transport: asyncio.Transport
+        self._received: list[bytes] = []
+        self._received_size = 0
+        self._waiter: asyncio.Future[bytes] | None = None
+        self._drain: asyncio.Future[None] | None = None
+        self._held_back = False
+        self._reading_paused = False
+        self._ended: ConnectionLost | None = None
+        self._closed = self._loop.create_future()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._running = False
+        self._secure = False
+        self.interrupt: Callable[[], object] | None = None
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        first = not hasattr(self, "_transport")
+        # uvloop's transports are no subclasses of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
+        if first and self._connected is not None:
+            self._connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(data)
+                return
+        self._received.append(data)
+        self._received_size += len(data)
+        if self._received_size >= READ_AHEAD and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        # Half closed: what was asked before is still answered; a TLS connection has no such state.
+        self._end(ConnectionLost("the peer has closed the connection"))
+        return not self._secure
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(ConnectionLost(f"the connection is lost: {exc}" if exc else "the connection is closed"))
+        if self._drain is not None and not self._drain.done():
+            self._drain.set_exception(self._lost())
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._held_back = True
+
+    def resume_writing(self) -> None:
+        self._held_back = False
+        if self._drain is not None and not self._drain.done():
+            self._drain.set_result(None)
+
+    # What flows call
+
+    async def exchange(self, out: bytes) -> bytes:
+        """Send all of `out` and return what arrives, at least one byte.  Errors: ConnectionLost."""
+        if out:
+            self._transport.write(out)
+        if self._received:
+            return self._take()
+        if self._ended is not None:
+            raise self._lost()
+        waiter: asyncio.Future[bytes] = self._loop.create_future()
+        self._waiter = waiter
+        try:
+            return await waiter
+        finally:
+            self._waiter = None
+
+    async def flush(self, out: bytes) -> None:
+        """Send all of `out`, holding back while the peer does not read.  Errors: ConnectionLost."""
+        if self._closed.done() or isinstance(self._ended, ConnectTimeout):
+            raise self._lost()
+        if out:
+            self._transport.write(out)
+        while self._held_back:
+            self._drain = self._loop.create_future()
+            try:
+                await self._drain
+            finally:
+                self._drain = None
+
+    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"", *,
+                        server_side: bool = False) -> None:
+        """Turn the connection into a TLS one.  Errors: ssl.SSLError, ValueError when bytes were read too many."""
+        if unread or self._received:
+            raise ValueError("a TLS handshake cannot begin with bytes that were read before")
+        self._secure = True
+        transport = await self._loop.start_tls(self._transport, self, context, server_side=server_side,
+                                               server_hostname=server_hostname)
+        if transport is None:
+            raise ConnectionLost("the connection was closed during the TLS handshake")
+        self.connection_made(transport)
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Make a call in this connection's own thread.
+
+        When the peer goes away, or the task is cancelled, `interrupt` is called and the call waited for.  Errors:
+        ConnectionLost; what the call raises.
+        """
+        if self._ended is not None and not self._received:
+            raise self._lost()
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "febe-connection")
+        self._running = True
+        working = self._loop.run_in_executor(self._worker, call, *args)
+        try:
+            result = await asyncio.shield(working)
+        except asyncio.CancelledError:
+            while not working.done():
+                self._interrupt()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait((working,))
+            working.exception()
+            raise
+        except Exception:
+            if self._closed.done():
+                raise self._lost() from None
+            raise
+        finally:
+            self._running = False
+        if self._closed.done():
+            raise self._lost()
+        return result
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Raise ConnectTimeout from whatever waits when `seconds` have passed; None: no deadline any more."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if seconds is not None:
+            self._deadline = self._loop.call_later(seconds, self._expire, seconds)
+
+    async def aclose(self) -> None:
+        """Close the connection once what was sent has left, or after `CLOSE_SECONDS`."""
+        self.set_deadline(None)
+        self._transport.close()
+        if not self._closed.done():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._closed), CLOSE_SECONDS)
+            self._transport.abort()
+        if self._worker is not None:
+            self._worker.shutdown(wait=False)
+
+    def extra(self, name: str) -> Any:
+        """What the transport knows: `peername`, `sockname`, `socket`."""
+        return self._transport.get_extra_info(name)
+
+    # Inside
+
+    def _take(self) -> bytes:
+        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        self._received.clear()
+        self._received_size = 0
+        if self._reading_paused:
+            self._reading_paused = False
+            if not self._closed.done():
+                self._transport.resume_reading()
+        return data
+
+    def _lost(self) -> ConnectionLost:
+        # A new one each time: an exception raised twice would keep the frames of both
+        assert self._ended is not None
+        return type(self._ended)(str(self._ended))
+
+    def _end(self, why: ConnectionLost) -> None:
+        if self._ended is not None:
+            return
+        self._ended = why
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._lost())
+        if self._running:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self.interrupt is not None:
+            self.interrupt()
+
+    def _expire(self, seconds: float) -> None:
+        self._deadline = None
+        self._end(ConnectTimeout(f"nothing was agreed within {seconds:g} s"))
+        if self._drain is not None and not self._drain.done():
+            self._drain.set_exception(self._lost())
+
+
+async def connect_tcp(host: str, port: int, **options: Any) -> AsyncioPort:
+    """Connect by TCP; `options` go to `loop.create_connection`.  Errors: OSError."""
+    _, made = await asyncio.get_running_loop().create_connection(AsyncioPort, host, port, **options)
+    return made
+
+
+async def connect_unix(path: str) -> AsyncioPort:
+    """Connect to a Unix socket.  Errors: OSError."""
+    _, made = await asyncio.get_running_loop().create_unix_connection(AsyncioPort, path)
+    return made
