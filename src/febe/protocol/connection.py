@@ -23,10 +23,18 @@ from typing import Final, TypeAlias
 from febe._kernel.frames import FrameScanner
 from febe.protocol.copy import CopyData
 from febe.protocol.dialect import ANY_CODE, POSTGRESQL, UNTYPED, Dialect, Entry
-from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+from febe.protocol.errors import LocalProtocolError, RemoteProtocolError, UnsupportedVersion
 from febe.protocol.message import SMALL_FROM_BACKEND, Framing, Message, Sender
 from febe.protocol.simple import DataRow
-from febe.protocol.startup import STARTUP_LIMIT, GSSENCAccepted, ReadyForQuery, SSLAccepted
+from febe.protocol.startup import (
+    STARTUP_LIMIT,
+    CancelRequest,
+    GSSENCAccepted,
+    GSSENCRequest,
+    ReadyForQuery,
+    SSLAccepted,
+    SSLRequest,
+)
 from febe.protocol.states import COPYING_IN, State
 
 _INT32 = Struct("!i")
@@ -37,6 +45,7 @@ _ENCRYPTION_ASKED = frozenset({State.SSL_ASKED, State.SSL_ASKED_LAST, State.GSSE
 _AUTHENTICATING = frozenset({
     State.STARTED, State.NEGOTIATED, State.PASSWORD_WANTED, State.PASSWORD_SENT, State.GSS_WANTED, State.GSS_SENT,
     State.SASL_WANTED, State.SASL_SENT, State.SASL_CONTINUED, State.SASL_ENDED, State.UNSUPPORTED})
+_REQUEST_CODES = (SSLRequest.code, GSSENCRequest.code, CancelRequest.code)
 _BEFORE_SESSION = _FIRST_PACKETS | _ENCRYPTION_ASKED | _AUTHENTICATING
 
 
@@ -167,12 +176,18 @@ class Connection:
             self._trace_frames(data)
         return data
 
-    def send_run(self, cls: type[DataRow] | type[CopyData], data: bytes) -> bytes:
-        """Note a run of DataRow or CopyData messages that the kernel encoded."""
-        if self._outgoing.get(self.state, _NOTHING).get(cls) is not self.state:
+    def send_run(self, cls: type[Message], data: bytes) -> bytes:
+        """Note messages that were encoded elsewhere: a run of DataRow or CopyData by the kernel, or one answer that is
+        kept encoded because it is sent again and again.
+
+        Errors: LocalProtocolError.
+        """
+        after = self._outgoing.get(self.state, _NOTHING).get(cls)
+        if after is None or after is State.QUEUED:
             raise LocalProtocolError(f"{cls.__name__} cannot be sent now: {self.state.value}")
         if self.trace is not None:
             self._trace_frames(data)
+        self._move(after)
         return data
 
     def _trace_frames(self, data: bytes) -> None:
@@ -202,6 +217,11 @@ class Connection:
         """How many bytes were received and not yet handed out as events."""
         pos = self._frames[self._frame][1] if self._frame < len(self._frames) else self._pos
         return len(self._data) - pos + self._later_size
+
+    @property
+    def next_type(self) -> int | None:
+        """The type byte of the message after the last event, when it is here whole; None: not known yet."""
+        return self._frames[self._frame][0] if self._frame < len(self._frames) else None
 
     def take_unread(self) -> bytes:
         """Hand out the bytes received and not read, and forget them; for the start of a TLS handshake."""
@@ -343,6 +363,11 @@ class Connection:
         if len(data) - pos < length:
             self._need = length
             return False
+        # Judged before the rest is read: protocol 2.0 has another form of it.
+        code = _INT32.unpack_from(data, pos + 4)[0]
+        if code >> 16 != 3 and code not in _REQUEST_CODES:
+            self._broken = UnsupportedVersion(code)
+            raise self._broken
         self._frames = [(UNTYPED, pos, pos + length, 1)]
         self._pos = pos + length
         return True

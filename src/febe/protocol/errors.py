@@ -40,6 +40,18 @@ class RemoteProtocolError(ProtocolError):
     """The peer said what may not be said, or said it in a form that cannot be read."""
 
 
+class UnsupportedVersion(RemoteProtocolError):
+    """The frontend asks for a major version other than 3, or for something that no start-up packet means.
+
+    `version` is the word it sent; one that speaks a version before 3 reads an error only in the form of protocol 2.0.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"unsupported frontend protocol {version >> 16 & 0xFFFF}.{version & 0xFFFF}: "
+                         "server supports 3.0 to 3.2", sqlstate="0A000")
+        self.version = version
+
+
 class ConnectionLost(Error):
     """The peer is gone: closed, reset, or silent past the deadline.
 

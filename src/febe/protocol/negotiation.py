@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+from febe.protocol.errors import LocalProtocolError, RemoteProtocolError, UnsupportedVersion
 from febe.protocol.startup import VERSION_3_0, VERSION_3_2, NegotiateProtocolVersion, StartupMessage
 
 EXTENSION_PREFIX = "_pq_."
@@ -49,8 +49,7 @@ def answer(startup: StartupMessage) -> tuple[int, NegotiateProtocolVersion | Non
     Errors: RemoteProtocolError (0A000) for a major version other than 3.
     """
     if startup.version >> 16 != 3:
-        raise RemoteProtocolError(f"unsupported frontend protocol {version_name(startup.version & 0xFFFFFFFF)}: "
-                                  f"server supports 3.0 to {version_name(LATEST)}", sqlstate="0A000")
+        raise UnsupportedVersion(startup.version)
     unknown = [name for name in startup.parameters if name.startswith(EXTENSION_PREFIX)]
     version = min(startup.version, LATEST)
     if startup.version <= LATEST and not unknown:
