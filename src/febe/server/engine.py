@@ -7,7 +7,7 @@ row limits, error skipping and SQLSTATE 25P02 never reach the engine.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,14 +33,17 @@ class Column:
 class Result:
     """What executing a statement gave.
 
-    Exactly one of `rows`, `arrow` and `tag` is set.  `rows` yields batches (sequences of tuples of Python values);
-    `arrow` is read lazily, batch by batch; both are answered with a tag of the statement's verb and the row count.
-    `tag` is the complete command tag of a statement without rows, for example `INSERT 0 3`.
+    At most one of `rows` and `arrow` is set.  `rows` yields batches (sequences of tuples of Python values); `arrow` is
+    read lazily, batch by batch; without either the statement returned no rows.  `tag` is the command tag, in which
+    `{}` stands for the number of rows sent: `SELECT {}` (when None), `INSERT 0 {}` of a RETURNING, `EXPLAIN`; of a
+    statement without rows it is complete, for example `INSERT 0 3`.  `failure` makes an engine's error of the text that
+    the Arrow stream gives as its last error.
     """
 
     rows: Iterable[Sequence[Sequence[object]]] | None = None
     arrow: ArrowStream | None = None
     tag: str | None = None
+    failure: Callable[[str], EngineError] | None = None
     notices: list[str] = field(default_factory=list)
 
 

@@ -1,0 +1,6 @@
+"""DuckDB as an engine: in memory, a database file, or Parquet, CSV, JSON and Arrow files as tables."""
+
+from febe.engines.duckdb.engine import DuckDBEngine, DuckDBSession
+from febe.engines.duckdb.sources import Source, SourceError
+
+__all__ = ["DuckDBEngine", "DuckDBSession", "Source", "SourceError"]

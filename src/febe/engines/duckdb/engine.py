@@ -1,0 +1,232 @@
+"""DuckDB behind a server: one database, a connection of it per session.
+
+Clients speak DuckDB's SQL.  They cannot reach files, the network, extensions or the configuration: external access is
+off and the configuration locked once the sources are loaded, and statements that would try are refused by type.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from febe.engines.duckdb import _driver, errors, sources, statements
+from febe.engines.duckdb.prepared import Context, Statement, prepare
+from febe.engines.duckdb.stream import ResultStream
+from febe.server.engine import Engine, EngineError, EngineSession
+
+_log = logging.getLogger("febe.engines.duckdb")
+
+# Set before the sources are loaded; one that a version of DuckDB does not have is left out.
+_SETTINGS = (
+    ("autoinstall_known_extensions", "false"),
+    ("autoload_known_extensions", "false"),
+    ("allow_community_extensions", "false"),
+    ("allow_persistent_secrets", "false"),
+    ("python_enable_replacements", "false"),
+    ("python_scan_all_frames", "false"),
+    # without it a batch of strings beyond 2 GB is an error
+    ("arrow_large_buffer_size", "true"),
+    # casts and functions agree with the timestamps on the wire, whatever the machine's zone
+    ("TimeZone", "'UTC'"),
+)
+
+
+class DuckDBEngine(Engine):
+    """Serves a DuckDB database, in memory unless a database file is the only source.
+
+    `sources`: paths, globs or `name=path` of a DuckDB database, Parquet, CSV, JSON or Arrow files.  `read_only` refuses
+    every statement that changes something.  `on_source` is told about each source before it is loaded.
+    """
+
+    def __init__(self, *texts: str | os.PathLike[str], read_only: bool = False, memory_limit: str | None = None,
+                 threads: int | None = None, on_source: Callable[[sources.Source], None] | None = None) -> None:
+        self.read_only = read_only
+        self._lock = threading.Lock()
+        self._broken = False
+        self.sources = sources.find(texts)
+        alone = len(self.sources) == 1 and self.sources[0].kind == "database"
+        self._temporary = tempfile.mkdtemp(prefix="febe-duckdb-")
+        try:
+            self._root = self._connect(str(self.sources[0].paths[0]) if alone else ":memory:", read_only and alone)
+            try:
+                self._set("temp_directory", sources.literal(self._temporary))
+                if memory_limit is not None:
+                    self._set("memory_limit", sources.literal(memory_limit))
+                if threads is not None:
+                    self._set("threads", str(int(threads)))
+                for name, value in _SETTINGS:
+                    self._set(name, value, optional=True)
+                views = self._allow_paths()
+                for source in self.sources:
+                    if on_source is not None:
+                        on_source(source)
+                    if not alone:
+                        sources.load(self._root, source, views=views, read_only=read_only)
+                self._set("enable_external_access", "false")
+                self._set("lock_configuration", "true")
+            except BaseException:
+                self._root.close()
+                raise
+        except BaseException:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """False after an error that invalidates the DuckDB instance: every call fails until the engine is replaced."""
+        return not self._broken
+
+    def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> DuckDBSession:
+        """Open a session: a connection of its own, with its own transaction and temporary tables."""
+        return DuckDBSession(self)
+
+    def close(self) -> None:
+        """Close the database; what it spilled is removed."""
+        self._root.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Another connection of the database."""
+        with self._lock:
+            self.check_usable()
+            return self._root.cursor()
+
+    def check_usable(self) -> None:
+        """Refuse to go on with an instance that DuckDB has given up."""
+        if self._broken:
+            raise EngineError("the database engine has failed and must be restarted", sqlstate="XX000")
+
+    def failed(self, text: str) -> None:
+        """Note the text of an error: one that is fatal ends the instance, and the log says why."""
+        if errors.is_fatal(text):
+            self._broken = True
+            _log.error("DuckDB has failed and is not used any more: %s", text)
+
+    def _connect(self, path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+        try:
+            return duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            raise sources.SourceError(f"{path}: {error}") from error
+
+    def _set(self, name: str, value: str, *, optional: bool = False) -> None:
+        try:
+            self._root.execute(f"SET GLOBAL {name} = {value}")
+        except duckdb.CatalogException:
+            if not optional:
+                raise
+
+    def _allow_paths(self) -> bool:
+        """Let views read the Parquet files after the lock-down, and nothing else; False where DuckDB cannot (1.1)."""
+        paths = [str(path) for source in self.sources if source.kind == "parquet" for path in source.paths]
+        if not paths:
+            return False
+        try:
+            self._root.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(sources.literal, paths))}]")
+        except duckdb.Error:
+            return False
+        return True
+
+
+class DuckDBSession(EngineSession):
+    """One client's connection."""
+
+    def __init__(self, engine: DuckDBEngine) -> None:
+        self._engine = engine
+        self._con = engine.connection()
+        self._open: ResultStream | None = None
+
+    def prepare(self, sql: str, parameter_types: Sequence[int]) -> Statement:
+        """Understand one statement without running it.
+
+        The one exception is PIVOT without IN: its columns are the data's values, so DuckDB must read the data.
+        """
+        self._engine.check_usable()
+        if not _driver.HAS_BIND:
+            self.free()
+        with self.translated(sql):
+            found = self._con.extract_statements(sql)
+        if len(found) != 1:
+            raise EngineError("cannot insert multiple commands into a prepared statement" if found else
+                              "there is no statement to prepare", sqlstate="42601")
+        kind = _driver.kind(found[0])
+        statements.check(kind, sql, read_only=self._engine.read_only)
+        names = found[0].named_parameters
+        return prepare(Context(session=self, con=self._con, read_only=self._engine.read_only), kind, sql,
+                       parameter_types, names)
+
+    def begin(self, *, read_only: bool = False) -> None:
+        """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""
+        self._run("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+
+    def commit(self) -> None:
+        """Commit; results still open end here, as portals do (manual: "Extended Query")."""
+        self._end("COMMIT")
+
+    def rollback(self) -> None:
+        """Roll back; results still open end here."""
+        self._end("ROLLBACK")
+
+    def cancel(self) -> None:
+        """Interrupt what runs, also the reading of an open result."""
+        self._con.interrupt()
+        stream = self._open
+        moved = stream.connection if stream is not None else None
+        if moved is not None:
+            moved.interrupt()
+
+    def close(self) -> None:
+        """Close the connection; DuckDB rolls an open transaction back."""
+        if self._open is not None:
+            self._open.abandon("the session has ended")
+        with contextlib.suppress(duckdb.Error):
+            self._con.close()
+
+    # -- for the statements of this session ----------------------------------------------------------------------------
+
+    def free(self) -> None:
+        """Make the connection free for another statement: what is left of an open result moves away."""
+        self._engine.check_usable()
+        if self._open is not None:
+            self._open.move(self._engine.connection(), 2048)
+
+    def streaming(self, capsule: object) -> ResultStream:
+        """A result that has the connection until it is read to its end, closed or moved."""
+        def ended() -> None:
+            if self._open is stream:
+                self._open = None
+        stream = ResultStream(capsule, ended)
+        self._open = stream
+        return stream
+
+    @contextlib.contextmanager
+    def translated(self, sql: str, position: Callable[[int], int | None] = lambda offset: offset) -> Iterator[None]:
+        """DuckDB's errors inside become the client's."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise self.failure(str(error), sql, position) from error
+
+    def failure(self, text: str, sql: str, position: Callable[[int], int | None]) -> EngineError:
+        """The client's error for the text of one of DuckDB's."""
+        self._engine.failed(text)
+        return errors.translate(text, sql, position)
+
+    def _run(self, sql: str) -> Any:
+        self.free()
+        with self.translated(sql):
+            return self._con.execute(sql)
+
+    def _end(self, sql: str) -> None:
+        if self._open is not None:
+            self._open.abandon("TransactionContext Error: the transaction of this result has ended, "
+                               "no transaction is active")
+        with self.translated(sql):
+            self._con.execute(sql)

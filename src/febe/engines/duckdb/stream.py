@@ -1,0 +1,202 @@
+"""A result on its way: an Arrow stream whose remainder can move to another connection while it is being read.
+
+A DuckDB connection runs one statement at a time and an open result counts as running.  PostgreSQL lets a suspended
+portal rest while other statements run in the same transaction (manual: "Extended Query", Execute).  So when a statement
+wants the connection, what is left of the open result goes into a temporary table of a private connection, where DuckDB
+keeps it within its memory limit, on disk if need be; the reader goes on from there and does not notice.
+Format: Arrow's "C stream interface".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+from collections.abc import Callable
+
+import duckdb
+
+from febe.engines.duckdb import _driver
+
+_Next = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_LastError = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+_Release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_Destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_NAME = b"arrow_array_stream"
+_EIO, _EINVAL = 5, 22
+# struct ArrowArray: five int64, three pointers, then `release`; NULL there says the stream has ended
+_ARRAY_RELEASE = 5 * 8 + 3 * ctypes.sizeof(ctypes.c_void_p)
+
+
+class _CStream(ctypes.Structure):
+    _fields_ = [("get_schema", ctypes.c_void_p), ("get_next", ctypes.c_void_p), ("get_last_error", ctypes.c_void_p),
+                ("release", ctypes.c_void_p), ("private_data", ctypes.c_void_p)]
+
+
+_get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_get_pointer.restype, _get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+_new_capsule = ctypes.pythonapi.PyCapsule_New
+_new_capsule.restype, _new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+# a capsule's destructor gets an object whose count is zero already: never as a Python object
+_dying_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi))
+
+
+class _Source:
+    """A stream of DuckDB's, moved out of its capsule."""
+
+    def __init__(self, capsule: object) -> None:
+        self.stream = _CStream()
+        origin = _get_pointer(capsule, _NAME)
+        ctypes.memmove(ctypes.byref(self.stream), origin, ctypes.sizeof(_CStream))
+        _CStream.from_address(origin).release = None
+
+    def schema(self, out: int) -> int:
+        return int(_Next(self.stream.get_schema)(ctypes.addressof(self.stream), out))
+
+    def next(self, out: int) -> int:
+        return int(_Next(self.stream.get_next)(ctypes.addressof(self.stream), out))
+
+    def error(self) -> str:
+        text = _LastError(self.stream.get_last_error)(ctypes.addressof(self.stream))
+        return ctypes.string_at(text).decode(errors="replace") if text else "unknown error"
+
+    def release(self) -> None:
+        if self.stream.release:
+            _Release(self.stream.release)(ctypes.addressof(self.stream))
+            self.stream.release = None
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return _new_capsule(ctypes.addressof(self.stream), _NAME, None)
+
+
+class ResultStream:
+    """What `Result.arrow` is: read once, through the Arrow PyCapsule interface."""
+
+    def __init__(self, capsule: object, on_end: Callable[[], None]) -> None:
+        self._source: _Source | None = _Source(capsule)
+        self._on_end = on_end
+        self._failure: str | None = None
+        self._message = ctypes.create_string_buffer(0)
+        self._spool: duckdb.DuckDBPyConnection | None = None
+        self._exported: _CStream | None = None
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self._exported is not None:
+            raise ValueError("the stream has been handed out already")
+        key = next(_keys)
+        self._exported = _CStream(_CALLBACKS[0], _CALLBACKS[1], _CALLBACKS[2], _CALLBACKS[3], key)
+        _live[key] = self
+        return _new_capsule(ctypes.addressof(self._exported), _NAME, _DESTRUCTOR)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection | None:
+        """The private connection that the remainder is read from, if it moved."""
+        return self._spool
+
+    def move(self, connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+        """Let go of the session's connection: what is left goes to `connection`, which belongs to this stream now."""
+        if self._source is None:
+            connection.close()
+            return
+        source, self._source, self._spool = self._source, None, connection
+        try:
+            connection.register("febe_rest", source)
+            connection.execute("CREATE TEMP TABLE febe_spool AS FROM febe_rest")
+            connection.unregister("febe_rest")
+            self._source = _Source(_driver.stream(connection, "FROM febe_spool", {}, rows))
+        except duckdb.Error as error:
+            # told to the one who reads on, not to the statement that wanted the connection
+            self._fail(str(error))
+        finally:
+            source.release()
+            self._on_end()
+
+    def abandon(self, reason: str) -> None:
+        """End the stream now; reading on gives `reason`."""
+        if self._source is not None:
+            self._fail(reason)
+
+    def close(self) -> None:
+        """Let go of the rows that were not read."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.release()
+        if self._spool is not None:
+            with contextlib.suppress(duckdb.Error):
+                self._spool.close()
+            self._spool = None
+        elif source is not None:
+            self._on_end()
+
+    def _fail(self, reason: str) -> None:
+        self._failure = reason
+        self.close()
+
+    def schema_to(self, out: int) -> int:
+        """get_schema of the exported stream."""
+        if self._source is None:
+            return _EINVAL
+        return self._source.schema(out)
+
+    def next_to(self, out: int) -> int:
+        """get_next of the exported stream; gives the connection back as soon as the rows are at an end."""
+        if self._failure is not None:
+            return _EIO
+        if self._source is None:
+            ctypes.c_void_p.from_address(out + _ARRAY_RELEASE).value = None
+            return 0
+        code = self._source.next(out)
+        if code:
+            self._fail(self._source.error())
+        elif ctypes.c_void_p.from_address(out + _ARRAY_RELEASE).value is None:
+            self.close()
+        return code
+
+    def error_text(self) -> int:
+        """get_last_error of the exported stream."""
+        self._message = ctypes.create_string_buffer((self._failure or "the result has been closed").encode())
+        return ctypes.addressof(self._message)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+_keys = itertools.count(1)
+_live: dict[int, ResultStream] = {}
+
+
+def _key(address: int) -> int:
+    return _CStream.from_address(address).private_data or 0
+
+
+def _on_schema(stream: int, out: int) -> int:
+    return _live[_key(stream)].schema_to(out)
+
+
+def _on_next(stream: int, out: int) -> int:
+    return _live[_key(stream)].next_to(out)
+
+
+def _on_error(stream: int) -> int:
+    return _live[_key(stream)].error_text()
+
+
+def _on_release(stream: int) -> None:
+    found = _live.pop(_key(stream), None)
+    _CStream.from_address(stream).release = None
+    if found is not None:
+        found.close()
+
+
+def _on_destroy(capsule: int) -> None:
+    # a consumer that moved the stream out left `release` NULL (Arrow: "PyCapsule Interface", lifetime semantics)
+    address = _dying_pointer(capsule, _NAME)
+    if address and _CStream.from_address(address).release:
+        _on_release(address)
+
+
+_functions = (_Next(_on_schema), _Next(_on_next), _LastError(_on_error), _Release(_on_release))
+_CALLBACKS = tuple(ctypes.cast(function, ctypes.c_void_p).value for function in _functions)
+_destroy = _Destructor(_on_destroy)
+_DESTRUCTOR = ctypes.cast(_destroy, ctypes.c_void_p).value
