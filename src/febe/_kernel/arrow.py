@@ -1,0 +1,433 @@
+"""Arrow record batches to DataRow messages, a column at a time and without a Python object per value.
+
+The rows' strings are measured first, which bounds the piece; then every column's values are written in PostgreSQL's form
+into one arena; then one pass over the rows copies them from there into messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from febe._kernel import columns as c
+from febe._kernel import numerals, render
+from febe._kernel.errors import ValueEncodeError
+
+LENGTH_LIMIT = 0x3FFFFFFF
+"""The largest length word (PostgreSQL: MaxAllocSize - 1 holds a whole message)."""
+
+COLUMN_LIMIT = 32767
+"""The most columns that DataRow's Int16 counts."""
+
+_SPARE = 16
+_KEPT = 1 << 22
+
+_LOADS: dict[str, tuple[Any, str]] = {
+    "?": (c.load_bits, "B"),
+    "b": (c.load_b, "b"),
+    "B": (c.load_ub, "B"),
+    "h": (c.load_h, "h"),
+    "H": (c.load_uh, "H"),
+    "i": (c.load_i, "i"),
+    "I": (c.load_ui, "I"),
+    "q": (c.load_q, "q"),
+    "Q": (c.load_q, "q"),
+}
+
+
+class ArrowValueError(ValueEncodeError):
+    """A value that the column's PostgreSQL type cannot hold, with the SQLSTATE to answer.
+
+    `row` counts from the batch's first row.
+    """
+
+    def __init__(self, row: int, column: int, name: str, reason: str, sqlstate: str) -> None:
+        super().__init__(row, column, None, f'"{name}": {reason}')
+        self.name = name
+        self.sqlstate = sqlstate
+
+
+class Column(Protocol):
+    """Flat buffers of one column: bytes as memoryviews of format B, None where Arrow has no buffer."""
+
+    length: int
+    offset: int
+    null_count: int
+    buffers: Sequence[memoryview | None]
+    dictionary: Any
+
+
+class Batch(Protocol):
+    """Columns of one length."""
+
+    length: int
+    columns: Sequence[Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """How one column is read and written.
+
+    `layout`: null, words (integers of struct code `code`, ? for a bitmap), decimal (`size` 32-bit words), interval
+    (`code` M, D or N), spans (offsets of `code`), views, fixed (`size` bytes), dictionary (indices of `code` into `values`).
+    `form`: for words null, fixed (binary of `width` bytes), boolean, integer, float4, float8, numeric, date, time,
+    timestamp, timestamptz, interval; for bytes one of the forms of `columns.gather`.
+    """
+
+    name: str
+    layout: str
+    code: str = ""
+    size: int = 0
+    form: str | int = ""
+    width: int = 0
+    scale: int = 0
+    binary: bool = False
+    text: bool = False
+    """A string: PostgreSQL has no NUL in one."""
+    rebase: tuple[int, int, int, int, int, int, int] | None = None
+    """Multiply, divide, shift, lowest, highest, infinity in the source, infinity in PostgreSQL (`columns.rebase`)."""
+    widen: tuple[int, int, int, int] | None = None
+    type_name: str = ""
+    values: Plan | None = None
+
+
+_CELLS = {
+    "boolean": 1,
+    "integer": render.INTEGER_CELL,
+    "float4": numerals.FLOAT_CELL,
+    "float8": numerals.FLOAT_CELL,
+    "date": render.DATE_CELL,
+    "time": render.TIME_CELL,
+    "timestamp": render.TIMESTAMP_CELL,
+    "timestamptz": render.TIMESTAMP_CELL,
+    "interval": render.INTERVAL_CELL,
+}
+
+_BYTES = {"spans", "views", "fixed", "dictionary"}
+_RATIOS = {c.COPY: (1, 0), c.HEX: (2, 2), c.VERSIONED: (1, 1), c.UUID_TEXT: (0, 36), c.UUID_BYTES: (0, 16), c.CHAR_BYTE: (0, 1)}
+
+
+def _longs(count: int) -> memoryview:
+    return memoryview(bytearray(8 * count)).cast("q")
+
+
+class ArrowEncoder:
+    """Encodes the batches of one stream; one call at a time."""
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        if len(plans) > COLUMN_LIMIT:
+            raise ValueError(f"a row has at most {COLUMN_LIMIT} columns")
+        self.plans = tuple(plans)
+        # What a row takes besides its strings, for bounding a piece: the head, the length words, numbers by their size.
+        self._each = 7 + sum(4 + (0 if plan.layout in _BYTES else plan.width or 8) for plan in plans)
+        self._arena = bytearray()
+        self._lens = memoryview(bytearray()).cast("i")
+        self._starts = _longs(0)
+        self._values = (_longs(0), _longs(0), _longs(0))
+        self._sizes = _longs(0)
+        self._scratch = memoryview(bytearray(32)).cast("I")
+        self._digits = bytearray(numerals.SCRATCH)
+        self._dictionaries: dict[int, tuple[Column, bytearray, memoryview, memoryview]] = {}
+        self._powers: tuple[Any, Any] | None = None
+        self._busy = False
+
+    def encode(self, batch: Batch, start: int, stop: int) -> bytearray:
+        """Give the rows from `start` up to `stop` as DataRow messages.
+
+        Errors: `ArrowValueError`; ValueError for rows that the batch has not.
+        """
+        return self.encode_some(batch, start, stop, 1 << 62)[0]
+
+    def encode_some(self, batch: Batch, start: int, stop: int, most: int) -> tuple[bytearray, int]:
+        """Give rows from `start` on, not beyond `stop`, as DataRow messages of about `most` bytes, and the next row.
+
+        At least one row is given.  The bound is exact for strings and approximate for numbers.
+        """
+        if not 0 <= start <= stop <= batch.length:
+            raise ValueError(f"rows {start} to {stop} of a batch of {batch.length}")
+        if len(batch.columns) != len(self.plans):
+            raise ValueError(f"a batch of {len(batch.columns)} columns where {len(self.plans)} are described")
+        if self._busy:
+            raise RuntimeError("an encoder serves one call at a time")
+        if start == stop:
+            return bytearray(), start
+        self._busy = True
+        try:
+            return self._encode(batch.columns, start, stop, most)
+        finally:
+            self._busy = False
+            if len(self._arena) > _KEPT:
+                self._arena = bytearray()
+
+    def _encode(self, columns: Sequence[Column], start: int, stop: int, most: int) -> tuple[bytearray, int]:
+        rows = stop - start
+        self._reserve(rows)
+        sizes = self._sizes[:rows]
+        lens, starts = self._lens, self._starts
+        c.clear(sizes)
+        measured = False
+        for k, plan in enumerate(self.plans):
+            if plan.layout in _BYTES:
+                of = slice(k * rows, (k + 1) * rows)
+                self._measure(k, plan, columns[k], start, lens[of], starts[of])
+                form = c.COPY if plan.layout == "dictionary" else plan.form
+                c.add_lens(lens[of], *_RATIOS[form], sizes)  # type: ignore[index]
+                measured = True
+        count = c.fit(sizes, self._each, most) if measured or self._each * rows > most else rows
+        if measured and (bad := c.over(sizes[:count], LENGTH_LIMIT)) >= 0:
+            raise ArrowValueError(start + bad, 0, self.plans[0].name, "the row is too large", "54000")
+        at = held = 0
+        for k, plan in enumerate(self.plans):
+            of = slice(k * rows, k * rows + count)
+            if plan.layout == "null":
+                c.absent(lens[of])
+                continue
+            at = self._write(k, plan, columns[k], start, lens[of], starts[of], self._arena, at)
+            held += c.total(lens[of])
+        size = count * (7 + 4 * len(self.plans)) + held
+        self._room(self._arena, at)
+        frames = c.blank(size + _SPARE)
+        bad = c.assemble(lens, starts, rows, count, len(self.plans), self._arena, LENGTH_LIMIT, frames)
+        if bad >= 0:
+            raise ArrowValueError(start + bad, 0, self.plans[0].name, "the row is too large", "54000")
+        del frames[size:]
+        return frames, start + count
+
+    def _reserve(self, rows: int) -> None:
+        cells = rows * len(self.plans)
+        if len(self._lens) < cells:
+            self._lens = memoryview(bytearray(4 * cells)).cast("i")
+            self._starts = _longs(cells)
+        if len(self._sizes) < rows:
+            self._sizes = _longs(rows)
+            self._values = (_longs(rows), _longs(rows), _longs(rows))
+
+    @staticmethod
+    def _room(arena: bytearray, size: int) -> None:
+        missing = size + _SPARE - len(arena)
+        if missing > 0:
+            arena.extend(bytes(max(missing, len(arena) // 2)))
+
+    @staticmethod
+    def _mark(column: Column, first: int, lens: memoryview) -> None:
+        if column.null_count and column.buffers and column.buffers[0] is not None:
+            c.nulls(column.buffers[0], first, lens)
+        else:
+            c.present(lens)
+
+    def _fault(self, k: int, row: int, reason: str, sqlstate: str) -> ArrowValueError:
+        return ArrowValueError(row, k, self.plans[k].name, reason, sqlstate)
+
+    def _measure(self, k: int, plan: Plan, column: Column, start: int, lens: memoryview, starts: memoryview) -> None:
+        """Find the rows' lengths, and where the values lie, in a column of bytes."""
+        first = column.offset + start
+        self._mark(column, first, lens)
+        bad = -1
+        if plan.layout == "fixed":
+            c.spans_fixed(plan.size, first, lens, starts)
+        elif plan.layout == "dictionary":
+            values = self._load(plan.code, column, first, len(lens), self._values[0])
+            _, _, value_lens, value_starts = self._dictionary(k, plan, column)
+            bad = c.look_up(values, lens, starts, value_lens, value_starts)
+            if bad >= 0:
+                raise self._fault(k, start + bad, "an index outside the dictionary", "XX000")
+        else:
+            places = column.buffers[1]
+            assert places is not None
+            if plan.layout == "views":
+                bad = c.spans_view(places.cast("i"), first, lens)
+            elif plan.code == "i":
+                bad = c.spans_i(places.cast("i"), first, lens, starts)
+            else:
+                bad = c.spans_q(places.cast("q"), first, lens, starts)
+        if bad >= 0:
+            raise self._fault(k, start + bad, "offsets that run backwards", "XX000")
+
+    def _dictionary(self, k: int, plan: Plan, column: Column) -> tuple[Column, bytearray, memoryview, memoryview]:
+        """Give the dictionary's values in PostgreSQL's form; written once per batch."""
+        known = self._dictionaries.get(k)
+        if known is not None and known[0] is column.dictionary:
+            return known
+        values = column.dictionary
+        assert plan.values is not None
+        rows = values.length
+        lens, starts = memoryview(bytearray(4 * rows)).cast("i"), _longs(rows)
+        arena = bytearray()
+        if plan.values.layout in _BYTES:
+            self._measure(k, plan.values, values, 0, lens, starts)
+        if plan.values.layout == "null":
+            c.absent(lens)
+        elif rows:
+            spare, self._values = self._values, (_longs(rows), _longs(rows), _longs(rows))
+            try:
+                at = self._write(k, plan.values, values, 0, lens, starts, arena, 0)
+            finally:
+                self._values = spare
+            self._room(arena, at)
+        self._dictionaries[k] = values, arena, lens, starts
+        return self._dictionaries[k]
+
+    @staticmethod
+    def _load(code: str, column: Column, first: int, rows: int, into: memoryview) -> memoryview:
+        load, item = _LOADS[code]
+        values = into[:rows]
+        source = column.buffers[1]
+        assert source is not None
+        load(source.cast(item), first, values)
+        return values
+
+    def _write(
+        self, k: int, plan: Plan, column: Column, start: int,
+        lens: memoryview, starts: memoryview, arena: bytearray, at: int,
+    ) -> int:  # fmt: skip
+        """Write the column's values to `arena` from `at` on; gives the position after them."""
+        first = column.offset + start
+        rows = len(lens)
+        if plan.layout in _BYTES:
+            return self._write_bytes(k, plan, column, start, lens, starts, arena, at)
+        self._mark(column, first, lens)
+        if plan.layout == "decimal":
+            source = column.buffers[1]
+            assert source is not None
+            return self._write_numeric(plan, source.cast("I"), first, plan.size, True, lens, starts, arena, at)
+        if plan.layout == "interval":
+            return self._write_interval(k, plan, column, start, lens, starts, arena, at)
+        values = self._load(plan.code, column, first, rows, self._values[0])
+        self._rebase(k, plan, values, lens, start)
+        if plan.widen is not None:
+            numerals.widen(values, *plan.widen)
+        form = plan.form
+        if form == "numeric":
+            return self._write_numeric(
+                plan, values.cast("B").cast("I"), 0, 2, plan.code != "Q", lens, starts, arena, at
+            )
+        cell = plan.width or _CELLS[form]  # type: ignore[index]
+        end = at + rows * cell
+        self._room(arena, end)
+        if form == "fixed":
+            render.fixed(values, lens, starts, arena, at, plan.width)
+        elif form == "integer":
+            render.integers(values, lens, starts, arena, at)
+        elif form == "boolean":
+            render.booleans(values, lens, starts, arena, at)
+        elif form in ("float4", "float8"):
+            if self._powers is None:
+                self._powers = numerals.powers()
+            numerals.floats(values, lens, starts, arena, at, form == "float8", *self._powers)
+        elif form == "date":
+            render.dates(values, lens, starts, arena, at)
+        elif form == "time":
+            render.times(values, lens, starts, arena, at)
+        else:
+            render.timestamps(values, lens, starts, arena, at, form == "timestamptz")
+        return end
+
+    def _rebase(self, k: int, plan: Plan, values: memoryview, lens: memoryview, start: int) -> None:
+        if plan.rebase is not None and (bad := c.rebase(values, lens, *plan.rebase)) >= 0:
+            raise self._fault(k, start + bad, f"{plan.type_name} out of range: {values[bad]} in Arrow's unit", "22008")
+
+    def _write_numeric(
+        self, plan: Plan, words: memoryview, first: int, size: int, signed: bool,
+        lens: memoryview, starts: memoryview, arena: bytearray, at: int,
+    ) -> int:  # fmt: skip
+        cell = 96 + abs(plan.scale)
+        end = at + len(lens) * cell
+        self._room(arena, end)
+        numerals.numerics(
+            words, first, size, signed, plan.scale, plan.binary,
+            lens, starts, arena, at, cell, self._scratch, self._digits,
+        )  # fmt: skip
+        return end
+
+    def _write_interval(
+        self, k: int, plan: Plan, column: Column, start: int,
+        lens: memoryview, starts: memoryview, arena: bytearray, at: int,
+    ) -> int:  # fmt: skip
+        rows = len(lens)
+        first = column.offset + start
+        months, days, micros = (values[:rows] for values in self._values)
+        source = column.buffers[1]
+        assert source is not None
+        for values in (months, days, micros):
+            c.clear(values)
+        if plan.code == "M":
+            c.load_i(source.cast("i"), first, months)
+        elif plan.code == "D":
+            c.load_days(source.cast("i"), first, days, micros)
+        elif plan.code == "N":
+            c.load_months(source.cast("i"), first, months, days, source.cast("q"), micros)
+        else:
+            c.load_q(source.cast("q"), first, micros)
+        self._rebase(k, plan, micros, lens, start)
+        end = at + rows * (16 if plan.binary else render.INTERVAL_CELL)
+        self._room(arena, end)
+        (render.interval_binary if plan.binary else render.intervals)(months, days, micros, lens, starts, arena, at)
+        return end
+
+    def _write_bytes(
+        self, k: int, plan: Plan, column: Column, start: int,
+        lens: memoryview, starts: memoryview, arena: bytearray, at: int,
+    ) -> int:  # fmt: skip
+        rows = len(lens)
+        first = column.offset + start
+        form = plan.form
+        size = c.total(lens)
+        if plan.layout == "dictionary":
+            self._room(arena, at + size)
+            return int(c.gather(self._dictionaries[k][1], lens, starts, arena, at, c.COPY))
+        data: memoryview | bytearray = column.buffers[-1] if plan.layout != "views" else b""  # type: ignore[assignment]
+        begin = at
+        if plan.layout == "views":
+            direct = form == c.COPY
+            data = arena if direct else bytearray()
+            self._room(data, at + size if direct else size)
+            done = self._pack(k, column, start, lens, starts, data, at if direct else 0)
+            if direct:
+                at = done
+                form = None  # type: ignore[assignment]
+        elif plan.layout == "spans" and form == c.COPY:
+            offsets = column.buffers[1].cast(plan.code)  # type: ignore[union-attr]
+            low, high = offsets[first], offsets[first + rows]
+            if high > len(data):
+                raise self._fault(k, start, "offsets that run backwards", "XX000")
+            if high - low <= 2 * size + 4096:  # what NULLs hold is not worth leaving out
+                self._room(arena, at + high - low)
+                arena[at : at + high - low] = data[low:high]
+                c.shift(starts, at - low)
+                at += high - low
+                form = None  # type: ignore[assignment]
+        if form is not None:
+            times, plus = _RATIOS[form]  # type: ignore[index]
+            self._room(arena, at + size * times + rows * plus)
+            end = c.gather(data, lens, starts, arena, at, form)
+            if end < 0:
+                raise self._fault(k, start - 1 - end, f"not a valid {plan.type_name}", "22P02")
+            at = end
+        if plan.text and arena.find(0, begin, at) >= 0:
+            for row in range(rows):  # a NULL's bytes may be anything
+                if lens[row] > 0 and arena.find(0, starts[row], starts[row] + lens[row]) >= 0:
+                    raise self._fault(k, start + row, "a string with a NUL character", "22021")
+        if plan.form == c.COPY and plan.type_name == "char" and (bad := c.longer(lens, 1)) >= 0:
+            raise self._fault(k, start + bad, 'more than one byte for "char"', "22001")
+        return at
+
+    def _pack(
+        self, k: int, column: Column, start: int, lens: memoryview, starts: memoryview, packed: bytearray, at: int
+    ) -> int:
+        """Bring views' values together; they lie in the views themselves and in any number of buffers."""
+        first = column.offset + start
+        views = column.buffers[1]
+        assert views is not None
+        places = views.cast("i")
+        number = -1
+        while True:
+            data = views if number < 0 else column.buffers[2 + number]
+            at = c.pack_views(places, first, number, data, lens, starts, packed, at)
+            if at < 0:
+                raise self._fault(k, start - 1 - at, "a value outside its buffer", "XX000")
+            number = c.next_buffer(places, first, lens, number)
+            if number < 0:
+                return at
+            if number >= len(column.buffers) - 3:  # validity, views, buffers, sizes
+                raise self._fault(k, start, "a value outside its buffers", "XX000")

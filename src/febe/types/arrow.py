@@ -1,0 +1,373 @@
+"""Arrow streams through the C data interface, with nothing but ctypes, and how their columns become PostgreSQL's.
+
+Arrow: "The Arrow C data interface", "The Arrow C stream interface", "The Arrow PyCapsule Interface".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from febe._kernel.arrow import ArrowEncoder, ArrowValueError
+from febe.types._arrow_plans import plan_for
+
+__all__ = [
+    "ArrowColumn",
+    "ArrowEncoder",
+    "ArrowError",
+    "ArrowField",
+    "ArrowReader",
+    "ArrowValueError",
+    "RecordBatch",
+    "encoder_for",
+    "read_stream",
+]
+
+
+class ArrowError(OSError):
+    """A stream that failed, with the producer's errno and message; or one that cannot be read, with no errno."""
+
+
+class _Schema(ctypes.Structure):
+    pass
+
+
+_Schema._fields_ = [
+    ("format", ctypes.c_char_p),
+    ("name", ctypes.c_char_p),
+    ("metadata", ctypes.c_void_p),
+    ("flags", ctypes.c_int64),
+    ("n_children", ctypes.c_int64),
+    ("children", ctypes.POINTER(ctypes.POINTER(_Schema))),
+    ("dictionary", ctypes.POINTER(_Schema)),
+    ("release", ctypes.c_void_p),
+    ("private_data", ctypes.c_void_p),
+]
+
+
+class _Array(ctypes.Structure):
+    pass
+
+
+_Array._fields_ = [
+    ("length", ctypes.c_int64),
+    ("null_count", ctypes.c_int64),
+    ("offset", ctypes.c_int64),
+    ("n_buffers", ctypes.c_int64),
+    ("n_children", ctypes.c_int64),
+    ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+    ("children", ctypes.POINTER(ctypes.POINTER(_Array))),
+    ("dictionary", ctypes.POINTER(_Array)),
+    ("release", ctypes.c_void_p),
+    ("private_data", ctypes.c_void_p),
+]
+
+
+class _Stream(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012 - ctypes wants a plain list
+        ("get_schema", ctypes.c_void_p),
+        ("get_next", ctypes.c_void_p),
+        ("get_last_error", ctypes.c_void_p),
+        ("release", ctypes.c_void_p),
+        ("private_data", ctypes.c_void_p),
+    ]
+
+
+_GET = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_LAST_ERROR = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)
+_RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.restype = ctypes.c_void_p
+_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_memory.restype = ctypes.py_object
+_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+_READ = 0x100
+
+_EMPTY = memoryview(b"")
+
+
+def _release(thing: _Schema | _Array | _Stream) -> None:
+    if thing.release:
+        _RELEASE(thing.release)(ctypes.addressof(thing))
+        thing.release = None  # a producer that forgot to
+
+
+@dataclass(slots=True, kw_only=True)
+class ArrowField:
+    """A column's description: the format string says its type (Arrow: "Data type description - format strings")."""
+
+    name: str
+    format: str
+    flags: int
+    children: list[ArrowField]
+    dictionary: ArrowField | None
+    metadata: dict[bytes, bytes]
+
+    @property
+    def nullable(self) -> bool:
+        return bool(self.flags & 2)
+
+
+@dataclass(slots=True, kw_only=True)
+class ArrowColumn:
+    """A column's flat buffers in Arrow's order, as long as format, `offset` and `length` say; None: not there.
+
+    `null_count` is -1 when the producer has not counted.  `dictionary` holds the values of a dictionary-encoded column.
+    """
+
+    length: int
+    offset: int
+    null_count: int
+    buffers: list[memoryview | None]
+    children: list[ArrowColumn]
+    dictionary: ArrowColumn | None
+
+
+@dataclass(slots=True, eq=False)
+class RecordBatch:
+    """Rows of a stream.  `release` gives the memory back; the columns must not be used after it."""
+
+    length: int
+    columns: list[ArrowColumn]
+    _array: _Array = field(repr=False)
+
+    def release(self) -> None:
+        """Give the memory back; may be called again."""
+        self.length = 0
+        self.columns = []
+        _release(self._array)
+
+    def __enter__(self) -> RecordBatch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def _metadata(address: int | None) -> dict[bytes, bytes]:
+    """Read key-value pairs: native int32 counts and lengths (Arrow: "ArrowSchema.metadata")."""
+    if not address:
+        return {}
+
+    def number() -> int:
+        nonlocal address
+        assert address is not None
+        value = ctypes.c_int32.from_address(address).value
+        address += 4
+        return value
+
+    def text() -> bytes:
+        nonlocal address
+        size = number()
+        value = ctypes.string_at(address, size)
+        address += size
+        return value
+
+    address = int(address)
+    return {text(): text() for _ in range(number())}
+
+
+def _read_field(schema: _Schema) -> ArrowField:
+    return ArrowField(
+        name=(schema.name or b"").decode("utf-8", "replace"),
+        format=schema.format.decode("ascii", "replace"),
+        flags=schema.flags,
+        children=[_read_field(schema.children[i].contents) for i in range(schema.n_children)],
+        dictionary=_read_field(schema.dictionary.contents) if schema.dictionary else None,
+        metadata=_metadata(schema.metadata),
+    )
+
+
+_ITEM_BITS = {
+    "b": 1, "c": 8, "C": 8, "s": 16, "S": 16, "i": 32, "I": 32, "l": 64, "L": 64, "e": 16, "f": 32, "g": 64,
+    "tdD": 32, "tdm": 64, "tts": 32, "ttm": 32, "ttu": 64, "ttn": 64, "tDs": 64, "tDm": 64, "tDu": 64, "tDn": 64,
+    "tiM": 32, "tiD": 64, "tin": 128,
+}  # fmt: skip
+_OFFSET_BYTES = {"u": 4, "z": 4, "U": 8, "Z": 8}
+
+
+def _item_bits(form: str) -> int | None:
+    """Give the bits of one value in a column of values of one size, None for every other layout."""
+    if form.startswith("ts") and form[2:3] in ("s", "m", "u", "n"):
+        return 64
+    if form.startswith("d:"):
+        parts = form[2:].split(",")
+        return int(parts[2]) if len(parts) == 3 else 128
+    if form.startswith("w:"):
+        return 8 * int(form[2:])
+    return _ITEM_BITS.get(form)
+
+
+def _view(address: int | None, size: int) -> memoryview:
+    return _memory(address, size, _READ) if address and size else _EMPTY  # type: ignore[no-any-return]
+
+
+def _read_column(array: _Array, form: ArrowField, offset: int, length: int) -> ArrowColumn:
+    """Read one column; `offset` and `length` already take the parent's into account."""
+    if length < 0 or offset < 0 or array.length < 0 or array.offset < 0:
+        raise ArrowError(f'column "{form.name}": a negative length or offset')
+    count = array.n_buffers
+    if count and not array.buffers:
+        raise ArrowError(f'column "{form.name}": no buffers')
+    addresses = [array.buffers[i] for i in range(count)]
+    end = offset + length
+    buffers: list[memoryview | None] = []
+    wanted = 0
+    bits = _item_bits(form.format)
+    if bits is not None:
+        wanted = 2
+    elif form.format in _OFFSET_BYTES:
+        wanted = 3
+    elif form.format in ("vu", "vz"):
+        wanted = 3
+    if wanted:
+        if count < wanted:
+            raise ArrowError(f'column "{form.name}" of format {form.format}: {count} buffers')
+        buffers.append(_view(addresses[0], (end + 7) // 8) if addresses[0] and length else None)
+        if bits is not None:
+            sizes = [(end * bits + 7) // 8]
+        elif form.format in _OFFSET_BYTES:
+            width = _OFFSET_BYTES[form.format]
+            sizes = [(end + 1) * width if length else 0, 0]
+            if length and addresses[1]:
+                last = (ctypes.c_int32 if width == 4 else ctypes.c_int64).from_address(addresses[1] + end * width).value
+                sizes[1] = max(0, last)
+        else:
+            many = count - 3
+            lengths = _view(addresses[-1], 8 * many).cast("q")
+            if len(lengths) < many:
+                raise ArrowError(f'column "{form.name}": no lengths of its buffers')
+            sizes = [16 * end, *(max(0, lengths[i]) for i in range(many)), 8 * many]
+        if length and sizes[0] and not addresses[1]:
+            raise ArrowError(f'column "{form.name}": no buffer of values')
+        buffers.extend(_view(addresses[1 + i], size) for i, size in enumerate(sizes))
+    values = None
+    if array.dictionary and form.dictionary is not None:
+        contents = array.dictionary.contents
+        values = _read_column(contents, form.dictionary, contents.offset, contents.length)
+    return ArrowColumn(
+        length=length, offset=offset, null_count=array.null_count, buffers=buffers, children=[], dictionary=values
+    )
+
+
+def _read_batch(array: _Array, schema: list[ArrowField]) -> RecordBatch:
+    # Released by its own __del__ should reading the columns fail.
+    batch = RecordBatch(array.length, [], array)
+    if array.n_children != len(schema):
+        raise ArrowError(f"a batch of {array.n_children} columns where {len(schema)} are described")
+    if array.null_count > 0 and array.n_buffers and array.buffers[0]:
+        raise ArrowError("a batch with rows that are NULL as a whole")
+    for i, form in enumerate(schema):
+        child = array.children[i].contents
+        if child.length < array.offset + array.length:
+            raise ArrowError(f'column "{form.name}" is shorter than its batch')
+        batch.columns.append(_read_column(child, form, child.offset + array.offset, array.length))
+    return batch
+
+
+class ArrowReader:
+    """Iterates over the record batches of a stream, which it owns and releases.
+
+    `schema` describes the columns.  Batches stay valid after the next one was read and after `close`.
+    Errors: `ArrowError`.
+    """
+
+    def __init__(self, capsule: object) -> None:
+        source = _Stream.from_address(_capsule_pointer(capsule, b"arrow_array_stream"))
+        if not source.release:
+            raise ArrowError("the stream was already taken or released")
+        self.schema: list[ArrowField] = []
+        # Moving is copying and marking the source as released (Arrow: "Moving an array").
+        self._stream = _Stream()
+        ctypes.memmove(ctypes.addressof(self._stream), ctypes.addressof(source), ctypes.sizeof(_Stream))
+        source.release = None
+        try:
+            self.schema = self._read_schema()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_schema(self) -> list[ArrowField]:
+        schema = _Schema()
+        self._call(self._stream.get_schema, schema)
+        try:
+            if schema.format != b"+s":
+                raise ArrowError(f"a stream of format {schema.format!r}, not of record batches")
+            return _read_field(schema).children
+        finally:
+            _release(schema)
+
+    def _call(self, function: int, target: _Schema | _Array) -> None:
+        stream = ctypes.addressof(self._stream)
+        code = _GET(function)(stream, ctypes.addressof(target))
+        if code:
+            message = _LAST_ERROR(self._stream.get_last_error)(stream) if self._stream.get_last_error else None
+            raise ArrowError(code, message.decode("utf-8", "replace") if message else os.strerror(code))
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        return self
+
+    def __next__(self) -> RecordBatch:
+        if not self._stream.release:
+            raise StopIteration
+        array = _Array()
+        self._call(self._stream.get_next, array)
+        if not array.release:
+            raise StopIteration
+        return _read_batch(array, self.schema)
+
+    def close(self) -> None:
+        """Release the stream; may be called again."""
+        _release(self._stream)
+
+    def __enter__(self) -> ArrowReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_stream"):
+            self.close()
+
+
+def read_stream(source: Any) -> ArrowReader:
+    """Read what has `__arrow_c_stream__`, or the capsule that it gives.
+
+    Errors: `ArrowError`; what the producer itself raises.
+    """
+    return ArrowReader(source.__arrow_c_stream__() if hasattr(source, "__arrow_c_stream__") else source)
+
+
+def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> ArrowEncoder:
+    """Make the encoder of a stream's batches for columns announced with these type OIDs and formats (0 text, 1 binary).
+
+    Fewer formats than columns: as in Bind, none is text for all and one is for all.
+    Errors: `ArrowError` names the column whose Arrow format cannot be sent as its type.
+    """
+    if len(type_oids) != len(schema):
+        raise ValueError(f"{len(type_oids)} type OIDs for {len(schema)} columns")
+    if len(formats) <= 1:
+        formats = [formats[0] if formats else 0] * len(schema)
+    if len(formats) != len(schema) or any(code not in (0, 1) for code in formats):
+        raise ValueError("formats are 0 or 1, one for each column")
+    plans = []
+    for column, code, oid in zip(schema, formats, type_oids, strict=True):
+        values = column.dictionary.format if column.dictionary is not None else None
+        plan = plan_for(column.name, column.format, values, oid, code == 1)
+        if plan is None:
+            shown = column.format if values is None else f"{column.format} (dictionary of {values})"
+            way = "binary" if code else "text"
+            raise ArrowError(f'column "{column.name}" of Arrow format {shown} cannot be sent as type {oid} in {way}')
+        plans.append(plan)
+    return ArrowEncoder(plans)
