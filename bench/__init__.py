@@ -1,0 +1,1 @@
+"""febe beside its peers, measured in one run: `python -m bench`."""

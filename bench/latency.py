@@ -1,0 +1,150 @@
+"""One round trip of `select $1::int4`, thousands of times, each driver the way it is quickest at it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .clock import spread, times, times_awaited
+from .harness import Contender, Measurement, Round, Row, Settings
+
+SQL = "select $1::int4"
+
+
+def _asking(ask: Callable[[], Any], settings: Settings) -> Round:
+    if (answer := ask()) != 5:
+        raise AssertionError(f"{answer!r} where 5 was asked for")
+    return lambda: spread(times(ask, settings["trips"]))
+
+
+def _asking_loop(runner: asyncio.Runner, ask: Callable[[], Any], settings: Settings) -> Round:
+    # A coroutine function, so that all trips of a round are in one run of the loop.
+    async def trips() -> list[float]:
+        if (answer := await ask()) != 5:
+            raise AssertionError(f"{answer!r} where 5 was asked for")
+        return await times_awaited(ask, settings["trips"])
+
+    return lambda: spread(runner.run(trips()))
+
+
+def febe_blocking(settings: Settings) -> Iterator[Round]:
+    import febe
+
+    with febe.connect(settings["dsn"]) as connection:
+        yield _asking(lambda: connection.fetchval(SQL, 5), settings)
+
+
+def febe_asyncio(settings: Settings) -> Iterator[Round]:
+    import uvloop
+
+    import febe
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        connection = runner.run(febe.aio.connect(settings["dsn"]))
+        yield _asking_loop(runner, lambda: connection.fetchval(SQL, 5), settings)
+        runner.run(connection.close())
+
+
+def asyncpg(settings: Settings) -> Iterator[Round]:
+    import asyncpg
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        connection = runner.run(asyncpg.connect(settings["dsn"]))
+        yield _asking_loop(runner, lambda: connection.fetchval(SQL, 5), settings)
+        runner.run(connection.close())
+
+
+def psycopg(settings: Settings) -> Iterator[Round]:
+    import psycopg
+
+    # It prepares a statement by itself when it has seen it five times; the warm-up round is long past that.
+    with psycopg.connect(settings["dsn"], autocommit=True) as connection:
+        cursor = connection.cursor()
+        yield _asking(lambda: cursor.execute("select %s::int4", (5,)).fetchone()[0], settings)
+
+
+def psycopg2(settings: Settings) -> Iterator[Round]:
+    import psycopg2
+
+    connection = psycopg2.connect(settings["dsn"])
+    connection.autocommit = True
+    cursor = connection.cursor()
+
+    def ask() -> Any:
+        cursor.execute("select %s::int4", (5,))
+        return cursor.fetchone()[0]
+
+    yield _asking(ask, settings)
+    connection.close()
+
+
+def pg8000(settings: Settings) -> Iterator[Round]:
+    import pg8000.native
+
+    connection = pg8000.native.Connection(settings["user"], host=settings["host"], port=settings["port"],
+                                          database=settings["database"])
+    statement = connection.prepare("select :p::int4")
+    yield _asking(lambda: statement.run(p=5)[0][0], settings)
+    connection.close()
+
+
+def raw_socket(settings: Settings) -> Iterator[Round]:
+    """What is left when there is no driver: ready-made bytes on a blocking socket, the answer compared as bytes."""
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + struct.pack("!i", len(body) + 4) + body
+
+    words = f"user\0{settings['user']}\0database\0{settings['database']}\0\0".encode()
+    with socket.create_connection((settings["host"], settings["port"])) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire.sendall(struct.pack("!ii", len(words) + 8, 196608) + words)
+        ready = message(b"Z", b"I")
+        greeting = b""
+        while not greeting.endswith(ready):
+            greeting += wire.recv(65536)
+        sync = message(b"S", b"")
+        wire.sendall(message(b"P", b"s\0" + SQL.encode() + b"\0\0\0") + sync)
+        wire.recv(65536)
+        given = message(b"B", b"\0s\0" + struct.pack("!hhhii", 1, 1, 1, 4, 5) + struct.pack("!hh", 1, 1))
+        question = given + message(b"E", b"\0\0\0\0\0") + sync
+        row = message(b"D", struct.pack("!hii", 1, 4, 5))
+        answer = message(b"2", b"") + row + message(b"C", b"SELECT 1\0") + ready
+
+        def ask() -> int:
+            wire.sendall(question)
+            return 5 if wire.recv(65536) == answer else 0
+
+        yield _asking(ask, settings)
+
+
+_TRIP = f"`{SQL}`"
+
+MEASUREMENTS = [
+    Measurement(
+        name="round trip",
+        contenders={
+            "febe": Contender(run=febe_blocking),
+            "febe asyncio": Contender(run=febe_asyncio),
+            "asyncpg": Contender(run=asyncpg),
+            "psycopg": Contender(run=psycopg),
+            "psycopg2": Contender(run=psycopg2),
+            "pg8000": Contender(run=pg8000),
+            "raw socket": Contender(run=raw_socket),
+        },
+        settings={"trips": 4_000},
+        rows=[
+            Row(name=f"{_TRIP}, median", ours="febe", figure="median", unit="µs",
+                against={"psycopg": 1.0, "psycopg2": None, "pg8000": None, "raw socket": None}),
+            Row(name=f"{_TRIP}, 95 %", ours="febe", figure="p95", unit="µs",
+                against={"psycopg": None, "psycopg2": None, "pg8000": None, "raw socket": None}),
+            Row(name=f"{_TRIP}, asyncio, median", ours="febe asyncio", figure="median", unit="µs",
+                against={"asyncpg": 1.0, "febe": None}),
+            Row(name=f"{_TRIP}, asyncio, 95 %", ours="febe asyncio", figure="p95", unit="µs",
+                against={"asyncpg": None}),
+            Row(name=f"{_TRIP}, a second", ours="febe", figure="per second", unit="/s", more_is_better=True,
+                against={"psycopg": None, "febe asyncio": None, "asyncpg": None}),
+        ]),
+]
