@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from . import raw
 from .clock import timed
 from .harness import Contender, Measurement, Round, Row, Settings
 
@@ -83,6 +84,19 @@ def pg8000(settings: Settings) -> Iterator[Round]:
     connection.close()
 
 
+def raw_socket(settings: Settings) -> Iterator[Round]:
+    """What the server and the socket take: the same bytes in binary, received and thrown away."""
+    buffer = memoryview(bytearray(1 << 18))
+
+    def receive() -> None:
+        wire.sendall(raw.parse("", settings["sql"]) + raw.bind("") + raw.EXECUTE + raw.SYNC)
+        while (size := wire.recv_into(buffer)) and buffer[max(size - len(raw.READY), 0):size] != raw.READY:
+            pass
+
+    with raw.connected(settings) as wire:
+        yield lambda: timed(receive, settings["rows"])[1]
+
+
 CONTENDERS = {
     "febe": Contender(run=febe_blocking),
     "febe asyncio": Contender(run=febe_asyncio),
@@ -92,6 +106,7 @@ CONTENDERS = {
     "psycopg text": Contender(run=psycopg, settings={"binary": False}),
     "psycopg2": Contender(run=psycopg2),
     "pg8000": Contender(run=pg8000),
+    "raw socket": Contender(run=raw_socket),
 }
 
 # Table, columns, rows, and the ratios wanted of asyncpg and of psycopg.
@@ -113,7 +128,7 @@ TABLES = {
 def _measurement(shape: str, table: str, columns: int, rows: int, of_asyncpg: float, of_psycopg: float) -> Measurement:
     name = f"fetch {shape} x {rows:,}"
     drivers = {"asyncpg": of_asyncpg, "psycopg binary": of_psycopg, "psycopg text": None, "psycopg2": None,
-               "pg8000": None}
+               "pg8000": None, "raw socket": None}
     return Measurement(
         name=name,
         contenders=CONTENDERS,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from . import raw
 from .clock import spread, times, times_awaited
 from .harness import Contender, Measurement, Round, Row, Settings
 
@@ -93,25 +93,13 @@ def pg8000(settings: Settings) -> Iterator[Round]:
 
 
 def raw_socket(settings: Settings) -> Iterator[Round]:
-    """What is left when there is no driver: ready-made bytes on a blocking socket, the answer compared as bytes."""
-    def message(kind: bytes, body: bytes) -> bytes:
-        return kind + struct.pack("!i", len(body) + 4) + body
-
-    words = f"user\0{settings['user']}\0database\0{settings['database']}\0\0".encode()
-    with socket.create_connection((settings["host"], settings["port"])) as wire:
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire.sendall(struct.pack("!ii", len(words) + 8, 196608) + words)
-        ready = message(b"Z", b"I")
-        greeting = b""
-        while not greeting.endswith(ready):
-            greeting += wire.recv(65536)
-        sync = message(b"S", b"")
-        wire.sendall(message(b"P", b"s\0" + SQL.encode() + b"\0\0\0") + sync)
+    """What is left when there is no driver: ready-made bytes, the answer compared as bytes."""
+    with raw.connected(settings) as wire:
+        wire.sendall(raw.parse("s", SQL) + raw.SYNC)
         wire.recv(65536)
-        given = message(b"B", b"\0s\0" + struct.pack("!hhhii", 1, 1, 1, 4, 5) + struct.pack("!hh", 1, 1))
-        question = given + message(b"E", b"\0\0\0\0\0") + sync
-        row = message(b"D", struct.pack("!hii", 1, 4, 5))
-        answer = message(b"2", b"") + row + message(b"C", b"SELECT 1\0") + ready
+        question = raw.bind("s", struct.pack("!i", 5)) + raw.EXECUTE + raw.SYNC
+        row = raw.message(b"D", struct.pack("!hii", 1, 4, 5))
+        answer = raw.message(b"2", b"") + row + raw.message(b"C", b"SELECT 1\0") + raw.READY
 
         def ask() -> int:
             wire.sendall(question)

@@ -76,7 +76,7 @@ def _absolute(row: Row, ours: float | None, error: str | None) -> Line:
 
 def failures(found: Sequence[Line]) -> list[str]:
     """What went wrong, once each."""
-    return list(dict.fromkeys(f"{line.measured}: {line.error}" for line in found if line.error))
+    return list(dict.fromkeys(line.error for line in found if line.error))
 
 
 def machine() -> dict[str, Any]:

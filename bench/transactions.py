@@ -44,7 +44,7 @@ def postgres(settings: Settings) -> Iterator[Round]:
 
 
 def pg_mimic(settings: Settings) -> Iterator[Round]:
-    with serving(settings["peers"], "pg_mimic_server", settings["kind"]) as port:
+    with serving(settings["peers"], "pg_mimic_server", "constant") as port:
         yield from _pgbench(settings, "127.0.0.1", port, "bench", "bench")
 
 
@@ -62,11 +62,10 @@ def _measurement(protocol: str, clients: int, wanted: float | None, of_mimic: fl
     return Measurement(
         name=name,
         contenders={"febe": Contender(run=febe), "PostgreSQL": Contender(run=postgres),
-                    "pg-mimic": Contender(run=pg_mimic, settings={"kind": "constant"}),
-                    "pg-mimic bare": Contender(run=pg_mimic, settings={"kind": "bare"})},
+                    "pg-mimic": Contender(run=pg_mimic)},
         settings={"protocol": protocol, "clients": clients},
         rows=[Row(name=name, ours="febe", figure="tps", unit="/s", more_is_better=True, at_least=wanted,
-                  against={"pg-mimic": of_mimic, "pg-mimic bare": None, "PostgreSQL": None})])
+                  against={"pg-mimic": of_mimic, "PostgreSQL": None})])
 
 
 MEASUREMENTS = [_measurement(*load) for load in LOADS]

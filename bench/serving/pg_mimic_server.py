@@ -1,7 +1,4 @@
-"""pg-mimic: `constant` answers 1 to everything, `bare` too; `duckdb FILE` answers from a DuckDB database.
-
-`bare` goes without the middleware that keeps transactions and SET, which every febe server does.
-"""
+"""pg-mimic: `constant` answers 1 to everything; `duckdb FILE` answers from a DuckDB database."""
 
 import asyncio
 import sys
@@ -19,10 +16,6 @@ class Constant(pg_mimic.Session):
         return [(1,)]
 
 
-class Bare(Constant):
-    middleware = ()
-
-
 def duckdb_session(path: str) -> type[pg_mimic.Session]:
     import duckdb
 
@@ -30,8 +23,6 @@ def duckdb_session(path: str) -> type[pg_mimic.Session]:
     oids = {"INTEGER": pg_mimic.INT4, "VARCHAR": pg_mimic.TEXT}
 
     class Duck(pg_mimic.Session):
-        middleware = ()
-
         def __init__(self) -> None:
             super().__init__()
             self.cursor = database.cursor()
@@ -49,8 +40,7 @@ def duckdb_session(path: str) -> type[pg_mimic.Session]:
 
 
 async def main() -> None:
-    kind, *path = sys.argv[1:]
-    session = {"constant": Constant, "bare": Bare}.get(kind) or duckdb_session(*path)
+    session = Constant if sys.argv[1] == "constant" else duckdb_session(sys.argv[2])
     server = pg_mimic.PgServer(session_factory=session)
     await server.start_server(host="127.0.0.1", port=0)
     print("port", server.sockets()[0].getsockname()[1], flush=True)
