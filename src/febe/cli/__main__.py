@@ -1,0 +1,5 @@
+"""`python -m febe.cli` is the command `febe`."""
+
+from febe.cli import main
+
+main()
