@@ -31,9 +31,11 @@ class Signature:
 
 
 def kind(statement: duckdb.Statement) -> str:
-    """The statement's type by name, such as SELECT or MERGE_INTO."""
-    name: str = statement.type.name
-    return name
+    """The statement's type by name, such as SELECT or MERGE_INTO; "" for one the client package has no name for."""
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        return ""
 
 
 def bind(con: Connection, sql: str, values: Mapping[int, Any] | None = None) -> Signature | None:
@@ -49,6 +51,21 @@ def bind(con: Connection, sql: str, values: Mapping[int, Any] | None = None) -> 
     if returns != "query_result":
         return Signature(names=None, types=None, parameters=found, writes=writes)
     return Signature(names=list(names), types=[str(t) for t in types], parameters=found, writes=writes)
+
+
+def located(con: Connection, sql: str, text: str) -> tuple[str, str]:
+    """The text of a binder's error with the place it points at, and the SQL it points into.
+
+    `bind` leaves the place out; the commands that bind and do not run tell it.  The text is as it was where they do not
+    say the same, as when an open result holds the connection.
+    """
+    for prefix in ("EXPLAIN ", "PREPARE febe_located AS "):
+        try:
+            con.execute(prefix + sql)
+        except duckdb.Error as error:
+            if str(error).startswith(text) and "\nLINE " in str(error):
+                return str(error), prefix
+    return text, ""
 
 
 def bind_query(con: Connection, sql: str) -> Signature:

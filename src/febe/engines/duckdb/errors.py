@@ -26,7 +26,7 @@ _SQLSTATES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"(Type|Index|Collation|Secret) .* does not exist", "42704"),
         (r"unrecognized configuration parameter", "42704"),
         (r"(Existing object .* is of type|is not an? )", "42809"),
-        (r"depend", "2BP01"),
+        (r"depend|main key table", "2BP01"),
         (r"(Table|View|Sequence) .* does not exist", "42P01"),
         (r"does not exist", "42704"),
         ("", "42000")),
@@ -47,7 +47,7 @@ _SQLSTATES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"Can only (update|delete)", "42809"),
         (r"already exists", "42P07"),
         (r"read[- ]only", "25006"),
-        (r"parameter", "42P02"),
+        (r"[Pp]arameter .*(not found|missing|supplied)|[Uu]nexpected prepared parameter", "42P02"),
         (r"cast|type|[Cc]annot compare|UNNEST", "42804"),
         (r"not supported|not implemented", "0A000"),
         ("", "42000")),
@@ -176,9 +176,10 @@ def _offset(sql: str, number: int, shown: str, column: int) -> int | None:
     if at < 0:
         return None
     for character in line[at:]:
-        if column <= 0:
+        width = _width(character)
+        if column <= 0 and width:
             break
-        column -= _width(character)
+        column -= width
         at += 1
     return start + at
 

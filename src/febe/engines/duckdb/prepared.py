@@ -119,10 +119,10 @@ def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: 
     foreign = sorted(name for name in names if not name.isdigit() or int(name) not in numbers)
     if foreign:
         raise EngineError("only $1, $2, ... stand for parameters", sqlstate="42601")
-    with context.session.translated(sql):
-        if kind == "MULTI":
+    if kind == "MULTI":
+        with context.session.translated(sql):
             return _pivot(context, sql)
-        signature = _driver.bind(context.con, sql)
+    signature = _bind(context, sql, lambda offset: offset)
     engine = {number: name for number, name in (signature.parameters if signature else {}).items() if name != UNKNOWN}
     types = _parameter_types(context, kind, sql, at, given, engine)
     casts = {number: parameter_cast(types[number - 1], engine.get(number)) for number in numbers}
@@ -141,15 +141,27 @@ def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: 
     return statement
 
 
+def _bind(context: Context, sql: str, position: Callable[[int], int | None],
+          values: Mapping[int, Any] | None = None) -> _driver.Signature | None:
+    try:
+        return _driver.bind(context.con, sql, values)
+    except duckdb.Error as error:
+        text, prefix = _driver.located(context.con, sql, str(error))
+        shift = len(prefix)
+        raise context.session.failure(text, prefix + sql, lambda offset: position(offset - shift)
+                                      if offset >= shift else None) from error
+
+
 def _describe(context: Context, kind: str, sql: str, at: Sequence[Place], known: Mapping[int, str],
               ) -> _driver.Signature:
     """The signature of a statement with its parameters typed as `known` says."""
     # a 1.x relation is lazy only without parameters
     marker = "${}" if _driver.HAS_BIND else "NULL"
     shown = Rewritten(sql, at, lambda place: f"CAST({marker.format(place.number)} AS {known[place.number]})")
-    nulls = dict.fromkeys(known)
-    with context.session.translated(shown.sql, shown.original):
-        signature = _driver.bind(context.con, shown.sql, nulls) or _driver.bind_without_help(context.con, kind, shown.sql)
+    signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known))
+    if signature is None:
+        with context.session.translated(shown.sql, shown.original):
+            signature = _driver.bind_without_help(context.con, kind, shown.sql)
     if signature.names is not None:
         # DuckDB names an expression by its text, in which the client wrote no casts
         signature.names = [_OUR_CAST.sub(r"$\1", name) for name in signature.names]

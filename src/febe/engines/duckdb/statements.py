@@ -11,7 +11,7 @@ from febe.server.sql import Token, TokenKind, tokens
 
 # Files, the network, extensions, other databases and the configuration: the server's owner decides about them.
 _CLOSED = {"ATTACH": "ATTACH", "DETACH": "DETACH", "LOAD": "LOAD", "EXTENSION": "LOAD", "EXPORT": "EXPORT",
-           "COPY_DATABASE": "COPY DATABASE", "UPDATE_EXTENSIONS": "UPDATE EXTENSIONS"}
+           "COPY_DATABASE": "COPY DATABASE"}
 # The server's session answers these itself; one that gets here came in a form it does not know.
 _SESSION = {"SET", "VARIABLE_SET", "TRANSACTION", "PREPARE", "EXECUTE"}
 
@@ -33,6 +33,8 @@ def check(kind: str, sql: str, *, read_only: bool) -> None:
     """Refuse a statement of DuckDB's type `kind` that clients may not run."""
     if kind in _CLOSED:
         raise EngineError(f"permission denied: {_CLOSED[kind]} is closed to clients", sqlstate="42501")
+    if kind == "SET" and first_word(sql) == "PRAGMA":
+        raise EngineError("permission denied: the configuration is closed to clients", sqlstate="42501")
     if kind in _SESSION:
         raise EngineError(f"{first_word(sql)} is not supported in this form", sqlstate="0A000")
     if kind == "COPY":
@@ -44,7 +46,7 @@ def check(kind: str, sql: str, *, read_only: bool) -> None:
     elif kind in ("CREATE", "ALTER", "DROP"):
         _check_object(kind, sql)
     elif kind not in ("SELECT", "MULTI") and kind not in WRITES:
-        raise EngineError(f"{first_word(sql)} is not supported", sqlstate="0A000")
+        raise EngineError(f"this form of {first_word(sql)} is not supported", sqlstate="0A000")
     if read_only and (kind in WRITES or first_word(sql) == "CHECKPOINT"):
         raise EngineError(f"cannot execute {first_word(sql)} in a read-only transaction", sqlstate="25006")
 

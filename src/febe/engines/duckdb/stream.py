@@ -66,8 +66,19 @@ class _Source:
             _Release(self.stream.release)(ctypes.addressof(self.stream))
             self.stream.release = None
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+    def capsule(self) -> object:
+        """A capsule for who takes the stream over at once, while this object lives."""
         return _new_capsule(ctypes.addressof(self.stream), _NAME, None)
+
+
+class _Held:
+    """One capsule, as an object that is asked for it several times: for the schema, then for the rows."""
+
+    def __init__(self, capsule: object) -> None:
+        self._capsule = capsule
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._capsule
 
 
 class ResultStream:
@@ -94,23 +105,28 @@ class ResultStream:
         """The private connection that the remainder is read from, if it moved."""
         return self._spool
 
+    @property
+    def error(self) -> str | None:
+        """What went wrong while reading."""
+        return self._failure
+
     def move(self, connection: duckdb.DuckDBPyConnection, rows: int) -> None:
         """Let go of the session's connection: what is left goes to `connection`, which belongs to this stream now."""
         if self._source is None:
             connection.close()
             return
-        source, self._source, self._spool = self._source, None, connection
+        rest = ResultStream(self._source.capsule(), self._on_end)
+        self._source, self._spool = None, connection
         try:
-            connection.register("febe_rest", source)
+            connection.register("febe_rest", _Held(rest.__arrow_c_stream__()))
             connection.execute("CREATE TEMP TABLE febe_spool AS FROM febe_rest")
             connection.unregister("febe_rest")
             self._source = _Source(_driver.stream(connection, "FROM febe_spool", {}, rows))
         except duckdb.Error as error:
             # told to the one who reads on, not to the statement that wanted the connection
-            self._fail(str(error))
+            self._fail(rest.error or str(error))
         finally:
-            source.release()
-            self._on_end()
+            rest.close()
 
     def abandon(self, reason: str) -> None:
         """End the stream now; reading on gives `reason`."""
