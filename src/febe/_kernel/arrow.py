@@ -1,7 +1,7 @@
 """Arrow record batches to DataRow messages, a column at a time and without a Python object per value.
 
-The rows' strings are measured first, which bounds the piece; then every column's values are written in PostgreSQL's form
-into one arena; then one pass over the rows copies them from there into messages.
+The rows' strings are measured first, which bounds the piece; then every column's values are written in PostgreSQL's
+form into one arena; then one pass over the rows copies them from there into messages.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Plan:
     """How one column is read and written.
 
     `layout`: null, words (integers of struct code `code`, ? for a bitmap), decimal (`size` 32-bit words), interval
-    (`code` M, D or N), spans (offsets of `code`), views, fixed (`size` bytes), dictionary (indices of `code` into `values`).
+    (`code` M, D or N), spans (offsets of `code`), views, fixed (`size` bytes), dictionary (indices of `code` into
+    `values`).
     `form`: for words null, fixed (binary of `width` bytes), boolean, integer, float4, float8, numeric, date, time,
     timestamp, timestamptz, interval; for bytes one of the forms of `columns.gather`.
     """
@@ -105,7 +106,14 @@ _CELLS = {
 }
 
 _BYTES = {"spans", "views", "fixed", "dictionary"}
-_RATIOS = {c.COPY: (1, 0), c.HEX: (2, 2), c.VERSIONED: (1, 1), c.UUID_TEXT: (0, 36), c.UUID_BYTES: (0, 16), c.CHAR_BYTE: (0, 1)}
+_RATIOS = {  # what a form takes: times the value's length, plus
+    c.COPY: (1, 0),
+    c.HEX: (2, 2),
+    c.VERSIONED: (1, 1),
+    c.UUID_TEXT: (0, 36),
+    c.UUID_BYTES: (0, 16),
+    c.CHAR_BYTE: (0, 1),
+}
 
 
 def _longs(count: int) -> memoryview:
@@ -274,7 +282,7 @@ class ArrowEncoder:
         values = into[:rows]
         source = column.buffers[1]
         assert source is not None
-        load(source.cast(item), first, values)
+        load(source.cast(item), first, values)  # type: ignore[call-overload]
         return values
 
     def _write(
@@ -376,7 +384,7 @@ class ArrowEncoder:
         if plan.layout == "dictionary":
             self._room(arena, at + size)
             return int(c.gather(self._dictionaries[k][1], lens, starts, arena, at, c.COPY))
-        data: memoryview | bytearray = column.buffers[-1] if plan.layout != "views" else b""  # type: ignore[assignment]
+        data: Any = column.buffers[2 if plan.layout == "spans" else 1]
         begin = at
         if plan.layout == "views":
             direct = form == c.COPY
@@ -387,7 +395,7 @@ class ArrowEncoder:
                 at = done
                 form = None  # type: ignore[assignment]
         elif plan.layout == "spans" and form == c.COPY:
-            offsets = column.buffers[1].cast(plan.code)  # type: ignore[union-attr]
+            offsets: Any = column.buffers[1].cast(plan.code)  # type: ignore[union-attr, call-overload]
             low, high = offsets[first], offsets[first + rows]
             if high > len(data):
                 raise self._fault(k, start, "offsets that run backwards", "XX000")

@@ -1,4 +1,5 @@
-# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg"
+# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg,no-any-return"
+# ruff: noqa: SIM108 - a conditional expression has no C type of both kinds
 """Reads flat Arrow buffers (Arrow columnar format, "Physical memory layout") into plain arrays of the rows in hand.
 
 `lens` says per row -1 for NULL, else the value's length so far known; `first` is the row's place in the buffers.
@@ -264,7 +265,7 @@ def spans_fixed(
 
 
 def spans_view(views: cython.const[cython.int][::1], first: cython.Py_ssize_t, lens: cython.int[::1]) -> int:
-    """Read the lengths of views (16 bytes: length, then the value or its prefix, buffer and offset); -1 or a bad row."""
+    """Read the lengths of views (16 bytes: length, then the value, or prefix, buffer and offset); -1 or a bad row."""
     i: cython.Py_ssize_t
     bad: cython.Py_ssize_t = -1
     rows: cython.Py_ssize_t = lens.shape[0]
@@ -272,13 +273,17 @@ def spans_view(views: cython.const[cython.int][::1], first: cython.Py_ssize_t, l
         for i in range(rows):
             if lens[i] >= 0:
                 lens[i] = views[4 * (first + i)]
-                if lens[i] < 0 or (lens[i] > 12 and (views[4 * (first + i) + 2] < 0 or views[4 * (first + i) + 3] < 0)):
+                if lens[i] < 0 or (
+                    lens[i] > 12 and (views[4 * (first + i) + 2] < 0 or views[4 * (first + i) + 3] < 0)
+                ):
                     bad = i
                     break
     return bad
 
 
-def next_buffer(views: cython.const[cython.int][::1], first: cython.Py_ssize_t, lens: cython.int[::1], after: int) -> int:
+def next_buffer(
+    views: cython.const[cython.int][::1], first: cython.Py_ssize_t, lens: cython.int[::1], after: int
+) -> int:
     """Give the lowest buffer above `after` that holds a long value of these rows, or -1."""
     i: cython.Py_ssize_t
     rows: cython.Py_ssize_t = lens.shape[0]

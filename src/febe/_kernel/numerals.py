@@ -1,5 +1,6 @@
-# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg"
-"""PostgreSQL's text of floating point columns and both forms of numeric columns; see `render` for the manner of calling.
+# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg,no-any-return"
+# ruff: noqa: SIM108 - a conditional expression has no C type of both kinds
+"""PostgreSQL's text of floating point columns and both forms of numeric ones; called as `render`'s functions are.
 
 Everything is integer arithmetic on the values' bits, so compiled and interpreted give the same digits.
 """
@@ -18,7 +19,7 @@ COMPILED: bool = cython.compiled
 FLOAT_CELL = 32
 
 POINT = 256
-"""Where the decimal point lies in the scratch digits of `numerics`: a decimal256 of a scale up to 128 fits on both sides."""
+"""Where the decimal point lies in the scratch digits: a decimal256 of a scale up to 128 fits on both sides."""
 
 SCRATCH = 512
 
@@ -122,7 +123,6 @@ def floats(
 ) -> None:
     """Shortest digits that read back as the same float4 or float8 (PostgreSQL: float4out, float8out), from its bits."""
     i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
     p: cython.Py_ssize_t = at
     begin: cython.Py_ssize_t
     end: cython.Py_ssize_t
@@ -219,7 +219,7 @@ def floats(
             exponent = k + count - 1
             if exponent < -4 or exponent >= widest:
                 end = p + count + 1  # d.ddd, the point put in afterwards
-                for j in range(count):
+                for _ in range(count):
                     end -= 1
                     out[end] = 48 + digits % 10
                     digits //= 10
@@ -341,7 +341,7 @@ def numerics(
                     part = (carry << 32) | scratch[w]
                     scratch[w] = part // 1000000000
                     carry = part % 1000000000
-                for w in range(9):
+                for _ in range(9):
                     begin -= 1
                     digits[begin] = 48 + carry % 10
                     carry //= 10

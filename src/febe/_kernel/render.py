@@ -1,9 +1,10 @@
-# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg"
+# mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg,no-any-return"
+# ruff: noqa: SIM108 - a conditional expression has no C type of both kinds
 """PostgreSQL's text and binary forms of whole columns of numbers.
 
-Every function takes values in PostgreSQL's own units (days and microseconds since 2000-01-01), writes each row's form into
-its own cell of `arena` from `at` on, and sets the row's start and length.  A row whose length is below zero is NULL and
-is left alone.  Room is checked once for all cells, so the loops may write through pointers; they hold no Python object
+Every function takes values in PostgreSQL's own units (days and microseconds since 2000-01-01), writes each row's form
+to `arena` from `at` on, and sets the row's start and length.  A row whose length is below zero is NULL and is left
+alone.  Room is checked once for all cells, so the loops may write through pointers; they hold no Python object
 and release the GIL.
 """
 
@@ -211,8 +212,8 @@ def integers(
 @cython.cdivision(True)
 def _put_date(out: cython.p_uchar, p: cython.Py_ssize_t, days: cython.longlong) -> cython.Py_ssize_t:
     """Write year-month-day; returns the position after it, negated when the year is BC."""
-    # Civil date from a day number: 400-year cycles of 146,097 days, years beginning in March so that 29 February is last.
-    # The count begins at 8001-03-01 BC, before any day PostgreSQL knows, so that nothing is negative.
+    # Civil date from a day number: 400-year cycles of 146,097 days, years beginning in March so that 29 February is
+    # last.  The count begins at 8001-03-01 BC, before any day PostgreSQL knows, so that nothing is negative.
     count: cython.ulonglong = days + 10957 + 719468 + 146097 * 20
     day: cython.uint
     month: cython.uint

@@ -45,7 +45,7 @@ Rebase = tuple[int, int, int, int, int, int, int]
 def _rebase(
     multiply: int, divide: int, shift: int, low: int, high: int, infinite: int = 0, highest: int = 0
 ) -> Rebase:
-    """Bound the source's values so that those in PostgreSQL's units lie between `low` and `high`, and nothing overflows."""
+    """Bound the source's values so that PostgreSQL's lie between `low` and `high`, and nothing overflows."""
     least = (low + shift) * divide if multiply == 1 else -(-(low + shift) // multiply)
     most = (high + shift) * divide + divide - 1 if multiply == 1 else (high + shift) // multiply
     return multiply, divide, shift, max(least, -_LONG_MAX), min(most, _LONG_MAX), infinite, highest
@@ -161,7 +161,7 @@ def _moment(name: str, form: str, oid: int, binary: bool) -> Plan | None:
 
 
 def plan_for(name: str, form: str, values: str | None, oid: int, binary: bool) -> Plan | None:
-    """Plan how a column of Arrow format `form` (indices into a dictionary of format `values`) is sent; None: it cannot."""
+    """Plan how a column of Arrow format `form` (indices into a dictionary of `values`) is sent; None: it cannot."""
     if values is not None:
         if form not in _INTEGERS:
             return None

@@ -68,7 +68,7 @@ _Array._fields_ = [
 
 
 class _Stream(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012 - ctypes wants a plain list
+    _fields_ = [
         ("get_schema", ctypes.c_void_p),
         ("get_next", ctypes.c_void_p),
         ("get_last_error", ctypes.c_void_p),
@@ -158,22 +158,19 @@ def _metadata(address: int | None) -> dict[bytes, bytes]:
     """Read key-value pairs: native int32 counts and lengths (Arrow: "ArrowSchema.metadata")."""
     if not address:
         return {}
+    at = address
 
     def number() -> int:
-        nonlocal address
-        assert address is not None
-        value = ctypes.c_int32.from_address(address).value
-        address += 4
-        return value
+        nonlocal at
+        at += 4
+        return ctypes.c_int32.from_address(at - 4).value
 
     def text() -> bytes:
-        nonlocal address
+        nonlocal at
         size = number()
-        value = ctypes.string_at(address, size)
-        address += size
-        return value
+        at += size
+        return ctypes.string_at(at - size, size)
 
-    address = int(address)
     return {text(): text() for _ in range(number())}
 
 
@@ -209,7 +206,7 @@ def _item_bits(form: str) -> int | None:
 
 
 def _view(address: int | None, size: int) -> memoryview:
-    return _memory(address, size, _READ) if address and size else _EMPTY  # type: ignore[no-any-return]
+    return _memory(address, size, _READ) if address and size else _EMPTY
 
 
 def _read_column(array: _Array, form: ArrowField, offset: int, length: int) -> ArrowColumn:
@@ -226,9 +223,7 @@ def _read_column(array: _Array, form: ArrowField, offset: int, length: int) -> A
     bits = _item_bits(form.format)
     if bits is not None:
         wanted = 2
-    elif form.format in _OFFSET_BYTES:
-        wanted = 3
-    elif form.format in ("vu", "vz"):
+    elif form.format in (*_OFFSET_BYTES, "vu", "vz"):
         wanted = 3
     if wanted:
         if count < wanted:
