@@ -23,7 +23,7 @@ class Conversation:
     def __init__(self, core: Connection, port: Port) -> None:
         self.core = core
         self.port = port
-        self._said: list[bytes] = []
+        self._said: list[bytes | bytearray] = []
         self.waiting = 0
         """How many bytes have been said and not sent."""
 
@@ -34,9 +34,10 @@ class Conversation:
             self._said.append(data)
             self.waiting += len(data)
 
-    def say_run(self, cls: type[Message], data: bytes) -> None:
+    def say_run(self, cls: type[Message], data: bytes | bytearray) -> None:
         """Answer with messages that were encoded before.  Errors: LocalProtocolError."""
-        self._said.append(self.core.send_run(cls, data))
+        self.core.send_run(cls, data)
+        self._said.append(data)
         self.waiting += len(data)
 
     async def deliver(self) -> None:
@@ -55,9 +56,8 @@ class Conversation:
             core.receive(await self.port.exchange(b""))
 
     def _take(self) -> bytes:
-        said = self._said
-        data = said[0] if len(said) == 1 else b"".join(said)
-        said.clear()
+        data = b"".join(self._said)
+        self._said.clear()
         self.waiting = 0
         return data
 

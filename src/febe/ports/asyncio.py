@@ -140,10 +140,8 @@ class AsyncioPort(asyncio.Protocol):
         """
         if self._ended is not None and not self._received:
             raise self._lost()
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "febe-connection")
         self._running = True
-        working = self._loop.run_in_executor(self._worker, call, *args)
+        working = self._loop.run_in_executor(self._thread(), call, *args)
         try:
             result = await asyncio.shield(working)
         except asyncio.CancelledError:
@@ -163,11 +161,21 @@ class AsyncioPort(asyncio.Protocol):
             raise self._lost()
         return result
 
+    async def finish(self, call: Callable[[], T]) -> T:
+        """Make a last call in this connection's own thread, whether the peer is there or not, and to its end."""
+        working = self._loop.run_in_executor(self._thread(), call)
+        while not working.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((working,))
+        return working.result()
+
     def set_deadline(self, seconds: float | None) -> None:
         """Raise ConnectTimeout from whatever waits when `seconds` have passed; None: no deadline any more."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        if isinstance(self._ended, ConnectTimeout):
+            self._ended = None
         if seconds is not None:
             self._deadline = self._loop.call_later(seconds, self._expire, seconds)
 
@@ -182,11 +190,21 @@ class AsyncioPort(asyncio.Protocol):
         if self._worker is not None:
             self._worker.shutdown(wait=False)
 
+    def abort(self) -> None:
+        """Close the connection at once; what has not left is lost."""
+        self.set_deadline(None)
+        self._transport.abort()
+
     def extra(self, name: str) -> Any:
         """What the transport knows: `peername`, `sockname`, `socket`."""
         return self._transport.get_extra_info(name)
 
     # Inside
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "febe-connection")
+        return self._worker
 
     def _take(self) -> bytes:
         data = self._received[0] if len(self._received) == 1 else b"".join(self._received)

@@ -176,7 +176,7 @@ class Connection:
             self._trace_frames(data)
         return data
 
-    def send_run(self, cls: type[Message], data: bytes) -> bytes:
+    def send_run(self, cls: type[Message], data: bytes | bytearray) -> bytes | bytearray:
         """Note messages that were encoded elsewhere: a run of DataRow or CopyData by the kernel, or one answer that is
         kept encoded because it is sent again and again.
 
@@ -190,7 +190,7 @@ class Connection:
         self._move(after)
         return data
 
-    def _trace_frames(self, data: bytes) -> None:
+    def _trace_frames(self, data: bytes | bytearray) -> None:
         assert self.trace is not None
         row = self.dialect.rows[self.role]
         pos = 0
@@ -198,7 +198,7 @@ class Connection:
             after = pos + 1 + _INT32.unpack_from(data, pos + 1)[0]
             entry = row[self.state].get(data[pos]) or row[State.IDLE][data[pos]]
             assert isinstance(entry, Entry)
-            self.trace(self.role, entry.message, data[pos:after])
+            self.trace(self.role, entry.message, bytes(data[pos:after]))
             pos = after
 
     # Receiving

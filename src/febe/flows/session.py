@@ -1,0 +1,117 @@
+"""A frontend's session: the core, its port, and what the server has told about itself."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from febe.protocol.asynchronous import NoticeResponse, NotificationResponse
+from febe.protocol.connection import Connection
+from febe.protocol.errors import ConnectionLost, Error, PostgresError, postgres_error
+from febe.protocol.startup import VERSION_3_0, ParameterStatus
+from febe.protocol.states import State
+from febe.types.registry import TYPES, Registry
+
+if TYPE_CHECKING:
+    from febe.flows.port import Stream
+    from febe.flows.prepare import Statement
+
+STATEMENT_CACHE_SIZE = 100
+_LOG_LEVELS = {"WARNING": 30, "NOTICE": 20, "INFO": 20, "LOG": 20}  # those of logging; DEBUG is 10
+
+Notices = Callable[[PostgresError], object]
+Notifications = Callable[[NotificationResponse], object]
+
+
+class Session:
+    """One conversation as a frontend sees it; flows are functions on it.
+
+    `statements` is the cache of prepared statements by SQL, the least recently used first; `discarded` names those that
+    the server is told to close with the next Parse.
+    """
+
+    def __init__(self, core: Connection, port: Stream, *, types: Registry | None = None,
+                 statement_cache_size: int = STATEMENT_CACHE_SIZE, on_notice: Notices | None = None,
+                 on_notification: Notifications | None = None) -> None:
+        self.core: Final = core
+        self.port: Final = port
+        self.types = (TYPES if types is None else types).copy()
+        self.parameters: dict[str, str] = {}
+        self.process_id = 0
+        self.secret_key = b""
+        self.protocol_version = VERSION_3_0
+        self.statement_cache_size = statement_cache_size
+        self.statements: OrderedDict[str, Statement] = OrderedDict()
+        self.discarded: list[str] = []
+        self.on_notice = on_notice
+        self.on_notification = on_notification
+        self._names = 0
+        self._why: str | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """The session is of no more use."""
+        return self._why is not None or self.core.state in (State.TERMINATED, State.CLOSED)
+
+    def new_name(self) -> str:
+        """A name that no statement of this session has had."""
+        self._names += 1
+        return f"febe_{self._names}"
+
+    def unusable(self) -> Error:
+        """Why nothing can be asked now."""
+        if self._why is not None:
+            return ConnectionLost(f"the connection is closed: {self._why}", retry_is_safe=True)
+        if self.core.state in (State.TERMINATED, State.CLOSED):
+            return ConnectionLost("the connection is closed", retry_is_safe=True)
+        return Error(f"the connection is busy: {self.core.state.value}")
+
+    def lost(self, error: BaseException) -> None:
+        """Note that an exchange was left in the middle: nothing may follow it, because answers would be mistaken."""
+        if self._why is None:
+            name = type(error).__name__
+            self._why = str(error) if isinstance(error, Error) else f"{name} interrupted an exchange with the server"
+            if not isinstance(error, Error):
+                error.add_note("febe: the connection was closed, because its answer was not read to the end")
+            self.port.abort()
+
+    def closed(self, why: str) -> None:
+        """Note that the connection was closed on purpose."""
+        if self._why is None:
+            self._why = why
+
+    # What a server may say at any time (manual: "Asynchronous Operations")
+
+    def parameter_status(self, event: ParameterStatus) -> None:
+        """Note a run-time parameter."""
+        self.parameters[event.name] = event.value
+
+    def notice(self, event: NoticeResponse) -> None:
+        """Give a notice to `on_notice`, or to the log `febe`."""
+        notice = postgres_error(event.fields_by_code)
+        if self.on_notice is not None:
+            self._call(self.on_notice, notice)
+            return
+        import logging
+
+        logging.getLogger("febe").log(_LOG_LEVELS.get(notice.severity or "", 10), "%s: %s", notice.severity,
+                                      notice.message)
+
+    def notification(self, event: NotificationResponse) -> None:
+        """Give a notification to `on_notification`."""
+        if self.on_notification is not None:
+            self._call(self.on_notification, event)
+
+    @staticmethod
+    def _call(callback: Callable[[Any], object], argument: object) -> None:
+        # An answer is being read: an exception of the program's own must not leave it half read.
+        try:
+            callback(argument)
+        except Exception:
+            import logging
+
+            logging.getLogger("febe").exception("%r failed", callback)
+
+
+__all__ = ["STATEMENT_CACHE_SIZE", "Notices", "Notifications", "Session"]

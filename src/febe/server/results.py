@@ -1,0 +1,166 @@
+"""A result on its way out: pulled from the engine and encoded a piece at a time, so that memory holds one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from febe._kernel.errors import ValueEncodeError
+from febe._kernel.rows import RowEncoder
+from febe.protocol.simple import FieldDescription, RowDescription
+from febe.server.engine import ArrowStream, Column, EngineError, Result
+from febe.types.registry import TYPES, Codec
+
+PIECE_ROWS = 4096
+PIECE_BYTES = 1 << 18
+"""How many rows and about how many bytes are encoded before they are sent."""
+
+Formats = tuple[int, ...]
+"""One format code a column: 0 text, 1 binary."""
+
+
+class Source(Protocol):
+    """Gives DataRow messages and how many; no rows: there are no more.  `most` bounds the rows; 0 does not."""
+
+    def pull(self, most: int) -> tuple[bytes | bytearray, int]: ...
+
+    def close(self) -> None: ...
+
+
+def expand(formats: Sequence[int], columns: int) -> Formats:
+    """One format for each column from Bind's list of none, one or all (manual: "Message Formats", Bind)."""
+    if len(formats) == columns:
+        return tuple(formats)
+    return (formats[0] if formats else 0,) * columns
+
+
+def source_of(result: Result, columns: Sequence[Column], formats: Formats) -> Source | None:
+    """Where the rows come from; None when the statement returned none."""
+    if result.rows is not None:
+        return _Rows(result.rows, columns, formats)
+    if result.arrow is not None:
+        return _Arrow(result.arrow, columns, formats, result)
+    return None
+
+
+class _Rows:
+    """Python rows."""
+
+    def __init__(self, batches: Iterable[Sequence[Sequence[object]]], columns: Sequence[Column],
+                 formats: Formats) -> None:
+        self._columns = columns
+        self._batches = batches
+        self._ahead: Iterator[Sequence[Sequence[object]]] = iter(batches)
+        self._encoder = _encoder(tuple(column.type_oid for column in columns), formats)
+        self._batch: Sequence[Sequence[object]] = ()
+        self._next = 0
+
+    def pull(self, most: int) -> tuple[bytes, int]:
+        while self._next >= len(self._batch):
+            batch = next(self._ahead, None)
+            if batch is None:
+                return b"", 0
+            self._batch, self._next = batch, 0
+        rows = min(most or PIECE_ROWS, PIECE_ROWS, len(self._batch) - self._next)
+        piece = self._batch if rows == len(self._batch) else self._batch[self._next:self._next + rows]
+        self._next += rows
+        try:
+            return self._encoder.encode(piece), rows
+        except ValueEncodeError as error:
+            raise _unsendable(self._columns, error) from error
+
+    def close(self) -> None:
+        close = getattr(self._ahead, "close", None)
+        if close is not None:
+            close()
+
+
+class _Arrow:
+    """An Arrow stream."""
+
+    def __init__(self, stream: ArrowStream, columns: Sequence[Column], formats: Formats, result: Result) -> None:
+        # ctypes is loaded by who serves Arrow only
+        from febe.types import arrow
+
+        self._columns = columns
+        self._failure = result.failure
+        self._error = arrow.ArrowError
+        self._reader = arrow.read_stream(stream)
+        self._encoder = arrow.encoder_for(self._reader.schema, formats, [column.type_oid for column in columns])
+        self._batch: arrow.RecordBatch | None = None
+        self._next = 0
+
+    def pull(self, most: int) -> tuple[bytes | bytearray, int]:
+        while self._batch is None or self._next >= self._batch.length:
+            if self._batch is not None:
+                self._batch.release()
+            self._next = 0
+            try:
+                self._batch = next(self._reader, None)
+            except self._error as error:
+                if self._failure is not None:
+                    raise self._failure(str(error.strerror or error)) from error
+                raise
+            if self._batch is None:
+                return b"", 0
+        start = self._next
+        stop = min(start + most, self._batch.length) if most else self._batch.length
+        try:
+            data, self._next = self._encoder.encode_some(self._batch, start, stop, PIECE_BYTES)
+        except ValueEncodeError as error:
+            raise _unsendable(self._columns, error) from error
+        return data, self._next - start
+
+    def close(self) -> None:
+        if self._batch is not None:
+            self._batch.release()
+            self._batch = None
+        self._reader.close()
+
+
+def _unsendable(columns: Sequence[Column], error: ValueEncodeError) -> EngineError:
+    """A value that the column's type cannot hold is an error of the data, which the client may know."""
+    column = columns[error.column]
+    return EngineError(f'a value of column "{column.name}" cannot be sent as {TYPES.by_oid(column.type_oid).name}',
+                       sqlstate=getattr(error, "sqlstate", "22000"), detail=str(error))
+
+
+def check_formats(columns: Sequence[Column], formats: Formats) -> None:
+    """Errors: EngineError when a column's type is not spoken in the format asked for."""
+    for column, form in zip(columns, formats, strict=True):
+        codec = TYPES.by_oid(column.type_oid)
+        if (codec.encode_binary if form else codec.encode_text) is None:
+            raise no_function(codec, form, "output")
+
+
+def no_function(codec: Codec, form: int, direction: str) -> EngineError:
+    """PostgreSQL's words for a type without a send or receive function (lsyscache.c, getTypeBinaryOutputInfo)."""
+    return EngineError(f"no {'binary ' if form else ''}{direction} function available for type {codec.name}",
+                       sqlstate="42883")
+
+
+@lru_cache(512)
+def _encoder(oids: tuple[int, ...], formats: Formats) -> RowEncoder:
+    codecs = [TYPES.by_oid(oid) for oid in oids]
+    chosen = []
+    for codec, form in zip(codecs, formats, strict=True):
+        encode = codec.encode_binary if form else codec.encode_text
+        if encode is None:
+            raise no_function(codec, form, "output")
+        chosen.append(encode)
+    return RowEncoder(chosen)
+
+
+def row_description(columns: Sequence[Column], formats: Formats) -> bytes:
+    """The RowDescription, encoded."""
+    return _row_description(tuple([(column.name, column.type_oid, column.type_modifier, column.table_oid,
+                                    column.attribute_number) for column in columns]), formats)
+
+
+@lru_cache(512)
+def _row_description(columns: tuple[tuple[str, int, int, int, int], ...], formats: Formats) -> bytes:
+    return RowDescription(columns=[
+        FieldDescription(name=name, type_oid=oid, type_size=TYPES.by_oid(oid).typlen, type_modifier=modifier,
+                         table_oid=table, attribute_number=number, format=form)
+        for (name, oid, modifier, table, number), form in zip(columns, formats, strict=True)]).encode()

@@ -1,0 +1,427 @@
+"""One client's session: what each message does, and the books that keep track of it.
+
+`Session` answers from an engine.  A server author who wants something else overrides `on_query`, `on_parse` and their
+like; the books (statements, portals, transaction, parameters) are there either way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from febe.flows.serve import DELIVER_AT, Conversation, error_response, notice_response
+from febe.protocol.connection import Event
+from febe.protocol.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
+from febe.protocol.extended import (
+    Bind,
+    BindComplete,
+    Close,
+    CloseComplete,
+    Describe,
+    Execute,
+    NoData,
+    ParameterDescription,
+    Parse,
+    ParseComplete,
+    PortalSuspended,
+    Sync,
+)
+from febe.protocol.function import FunctionCall
+from febe.protocol.message import Message
+from febe.protocol.simple import CommandComplete, DataRow, EmptyQueryResponse, Query, RowDescription
+from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery
+from febe.protocol.states import State
+from febe.server import commands, sql
+from febe.server.engine import EngineError, EngineSession
+from febe.server.parameters import Parameters
+from febe.server.portals import Portal, Portals
+from febe.server.results import check_formats, expand
+from febe.server.statements import Statement, Statements, check_codes
+from febe.server.transactions import Block, Transaction
+
+T = TypeVar("T")
+logger = logging.getLogger("febe.server")
+
+_SYNC = ord(Sync.type)
+_CACHED_TEXT = 2048
+_READY = {block: ReadyForQuery(status=block.value) for block in Block}
+
+
+@lru_cache(1024)
+def _split_short(text: str) -> tuple[sql.Statement, ...]:
+    return tuple(sql.split(text))
+
+
+@lru_cache(1024)
+def _complete(tag: str) -> bytes:
+    return CommandComplete(tag=tag).encode()
+
+
+class Session:
+    """A client that has been let in.  Errors of one request end that request; the session goes on."""
+
+    def __init__(self, conversation: Conversation, engine: EngineSession, *, user: str, blocking: bool) -> None:
+        self.conversation = conversation
+        self.engine = engine
+        self.user = user
+        self.parameters = Parameters(session_authorization=user)
+        self.statements = Statements()
+        self.portals = Portals()
+        self.transaction = Transaction(engine, self.warn, self._transaction_ended)
+        self._blocking = blocking
+        self._working = False
+        self._cancelled = False
+        self._notices: list[tuple[str, str, str]] = []
+        self._offset = 0
+        self._handlers: dict[type[object], Callable[[Any], Awaitable[None]]] = {
+            Query: self.on_query, Parse: self.on_parse, Bind: self.on_bind, Describe: self.on_describe,
+            Execute: self.on_execute, Close: self.on_close, Sync: self.on_sync, FunctionCall: self.on_function_call}
+
+    # What the loop calls
+
+    async def handle(self, message: Event) -> None:
+        """Answer one message; an error is told to the client."""
+        self._cancelled = False
+        self._offset = 0
+        try:
+            await self._handlers[type(message)](message)
+        except EngineError as error:
+            await self._fail(error)
+        except LocalProtocolError as error:
+            # what the engine gave cannot be said: a name with a NUL, more columns than a message counts
+            logger.exception("an answer could not be sent")
+            await self._fail(EngineError(str(error), sqlstate=error.sqlstate))
+        except ConnectionLost:
+            raise
+        except Exception:
+            logger.exception("the engine failed")
+            await self._fail(EngineError("internal error"))
+
+    async def refuse(self, error: RemoteProtocolError) -> None:
+        """A message that was well framed and made no sense."""
+        await self._fail(EngineError(str(error), sqlstate=error.sqlstate))
+
+    # Each message.  Override to answer otherwise; `say` and `ready` are what an answer needs.
+
+    async def on_query(self, message: Query) -> None:
+        """Run a query string, each statement answered, all or nothing (manual: "Simple Query")."""
+        if self.portals:
+            await self._close_portal("")
+        self.statements.close("")
+        statements = self._split(message.query)
+        if not statements:
+            self.say(EmptyQueryResponse())
+        for statement in statements:
+            await self._answer_simply(statement, several=len(statements) > 1)
+        if self.transaction.implicit:
+            await self._work(self.transaction.end_implicit)
+        if self.portals and self.transaction.block is Block.NONE:
+            await self._close_portals()
+        self.ready()
+
+    async def on_parse(self, message: Parse) -> None:
+        """Understand a statement and keep it under a name."""
+        self.statements.check_free(message.statement)
+        if not message.statement:
+            self.statements.close("")
+        found = self._split(message.query)
+        if len(found) > 1:
+            raise EngineError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
+        if found:
+            self._offset = found[0].offset
+            prepared = await self._work(self._prepare, found[0], message.parameter_types)
+            statement = Statement(prepared, name=message.statement, offset=found[0].offset)
+        else:
+            statement = Statement(None, name=message.statement)
+        self.statements.add(statement)
+        self.say(ParseComplete())
+
+    async def on_bind(self, message: Bind) -> None:
+        """Give a statement its values; nothing runs."""
+        statement = self.statements.get(message.statement)
+        self._offset = statement.offset
+        values = statement.values(message.parameter_formats, message.parameters)
+        self._check_block(statement)
+        columns = statement.columns or ()
+        formats = message.result_formats
+        if len(formats) > 1 and len(formats) != len(columns):
+            raise EngineError(f"bind message has {len(formats)} result formats but query has {len(columns)} columns",
+                              sqlstate="08P01")
+        check_codes(formats)
+        every = expand(formats, len(columns))
+        check_formats(columns, every)
+        self.portals.check_free(message.portal)
+        if message.portal in self.portals:
+            await self._close_portal(message.portal)
+        self.portals.add(Portal(statement.hold(), values, every, name=message.portal))
+        self.say(BindComplete())
+
+    async def on_describe(self, message: Describe) -> None:
+        """Say what a statement or portal takes and returns; nothing runs."""
+        if message.kind == "S":
+            statement = self.statements.get(message.name)
+            formats = expand((), len(statement.columns or ()))
+        else:
+            portal = self.portals.get(message.name)
+            statement, formats = portal.statement, portal.formats
+        if statement.columns is not None:
+            self._check_block(statement)
+        description = statement.description(formats)
+        if message.kind == "S":
+            self.say(ParameterDescription(parameter_types=list(statement.parameters)))
+        if description is None:
+            self.say(NoData())
+        else:
+            self.conversation.say_run(RowDescription, description)
+
+    async def on_execute(self, message: Execute) -> None:
+        """Run a portal, or go on with it, up to a number of rows."""
+        portal = self.portals.get(message.portal)
+        statement = portal.statement
+        self._offset = statement.offset
+        if statement.prepared is None:
+            self.say(EmptyQueryResponse())
+            return
+        self._check_block(statement)
+        if portal.finished and statement.columns is None:
+            raise EngineError(f'portal "{portal.name}" cannot be run', sqlstate="55000")
+        # A single Execute before Sync is a transaction by itself, which the engine can do without being told.
+        alone = self.conversation.core.next_type == _SYNC
+        await self._send_rows(portal, await self._work(self._first, portal, not alone, message.maximum_rows),
+                              max(message.maximum_rows, 0))
+
+    async def on_close(self, message: Close) -> None:
+        """Forget a statement or portal."""
+        if message.kind == "S":
+            self.statements.close(message.name)
+        else:
+            await self._close_portal(message.name)
+        self.say(CloseComplete())
+
+    async def on_sync(self, message: Sync) -> None:
+        """The series is over: outside a block, what it did is committed."""
+        if self.transaction.implicit:
+            await self._work(self.transaction.end_implicit)
+        if self.portals and self.transaction.block is Block.NONE:
+            await self._close_portals()
+        self.ready()
+
+    async def on_function_call(self, message: FunctionCall) -> None:
+        """Functions are called by SELECT here."""
+        raise EngineError("function calls by OID are not supported", sqlstate="0A000")
+
+    # What answers are made of
+
+    def say(self, *messages: Message) -> None:
+        """Answer with these messages."""
+        self.conversation.say(*messages)
+
+    def warn(self, text: str, sqlstate: str) -> None:
+        """Have a warning told before the statement is answered."""
+        self._notices.append((text, sqlstate, "WARNING"))
+
+    def start(self, key: BackendKeyData) -> None:
+        """Say what follows AuthenticationOk: the parameters, the cancel key, ReadyForQuery."""
+        self._report()
+        self.say(key)
+        self.ready()
+
+    def ready(self) -> None:
+        """Say ReadyForQuery, and before it which reported parameters have changed."""
+        if self.parameters.changed:
+            self._report()
+        self.say(_READY[self.transaction.block])
+
+    def _report(self) -> None:
+        for name, value in self.parameters.reports():
+            self.say(ParameterStatus(name=name, value=value))
+
+    @property
+    def in_transaction(self) -> bool:
+        """Within a block, or between statements that take effect together."""
+        return self.transaction.block is not Block.NONE or self.transaction.implicit
+
+    def forget(self) -> None:
+        """DISCARD ALL."""
+        self.portals.clear()
+        self.statements.clear()
+        self.parameters.reset()
+
+    # From outside the conversation
+
+    def cancel(self) -> None:
+        """A CancelRequest has come: stop what runs; nothing, when nothing runs."""
+        self._cancelled = True
+        if self._working:
+            self.engine.cancel()
+
+    def close(self) -> None:
+        """The client is gone."""
+        try:
+            self.portals.clear()
+            self.statements.clear()
+        finally:
+            self.engine.close()
+
+    # Inside
+
+    async def _work(self, call: Callable[..., T], *args: Any) -> T:
+        """Make a call that may reach the engine."""
+        if not self._blocking:
+            return call(*args)
+        self._working = True
+        try:
+            return await self.conversation.port.run(call, *args)
+        finally:
+            self._working = False
+
+    def _split(self, text: str) -> tuple[sql.Statement, ...]:
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                wrong = text[error.start:error.start + 1].encode("utf-8", "surrogateescape")
+                raise EngineError(f'invalid byte sequence for encoding "UTF8": 0x{wrong.hex()}',
+                                  sqlstate="22021") from None
+        return _split_short(text) if len(text) <= _CACHED_TEXT else tuple(sql.split(text))
+
+    def _prepare(self, statement: sql.Statement, types: list[int]) -> Any:
+        """Find who understands the statement.  In a failed block only its end is of interest."""
+        command = commands.find(self, statement)
+        if self.transaction.block is Block.FAILED and not (command is not None and command.ends_block):
+            raise _aborted()
+        if command is not None:
+            return command
+        self._check_cancelled()
+        try:
+            return self.engine.prepare(statement.sql, types)
+        except EngineError as error:
+            if statement.verb == "SHOW" and error.sqlstate.startswith("42"):
+                # What the engine cannot show was meant to be a parameter.
+                name = statement.sql[4:].strip()
+                raise EngineError(f'unrecognized configuration parameter "{name}"', sqlstate="42704") from error
+            raise
+
+    def _check_block(self, statement: Statement) -> None:
+        if self.transaction.block is Block.FAILED:
+            prepared = statement.prepared
+            if prepared is not None and not (isinstance(prepared, commands.Command) and prepared.ends_block):
+                raise _aborted()
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise EngineError("canceling statement due to user request", sqlstate="57014")
+
+    def _first(self, portal: Portal, implicit: bool, most: int) -> tuple[bytes | bytearray, int]:
+        """Run the portal's statement, or go on with it, and give its first rows."""
+        transaction, prepared = self.transaction, portal.statement.prepared
+        if not portal.started and not (isinstance(prepared, commands.Command) and prepared.controls):
+            read_only = self.parameters.get("default_transaction_read_only") == "on"
+            if (implicit or read_only) and transaction.block is Block.NONE:
+                transaction.start_implicit(read_only=read_only)
+                if transaction.implicit:
+                    self.parameters.begin()
+            transaction.untouched = False
+        return self._pull(portal, most)
+
+    def _pull(self, portal: Portal, most: int) -> tuple[bytes | bytearray, int]:
+        self._check_cancelled()
+        return portal.pull(most)
+
+    def _begin_simply(self, statement: sql.Statement,
+                      several: bool) -> tuple[Portal, tuple[bytes | bytearray, int]]:
+        prepared = self._prepare(statement, [])
+        understood = Statement(prepared)
+        if understood.parameters:
+            raise EngineError("there is no parameter $1", sqlstate="42P02",
+                              position=_parameter_position(statement.sql))
+        portal = Portal(understood, (), expand((), len(prepared.columns or ())))
+        try:
+            return portal, self._first(portal, several, 0)
+        except BaseException:
+            portal.close()
+            raise
+
+    async def _answer_simply(self, statement: sql.Statement, *, several: bool) -> None:
+        self._offset = statement.offset
+        portal, piece = await self._work(self._begin_simply, statement, several)
+        try:
+            description = portal.statement.description(portal.formats)
+            if description is not None:
+                self._say_notices(portal)
+                self.conversation.say_run(RowDescription, description)
+            await self._send_rows(portal, piece, 0)
+        finally:
+            if portal.open:
+                await self._work(portal.close)
+            else:
+                portal.close()
+
+    async def _send_rows(self, portal: Portal, piece: tuple[bytes | bytearray, int], limit: int) -> None:
+        """Send a portal's rows as the engine gives them, and what ends them."""
+        conversation, sent = self.conversation, 0
+        while True:
+            data, rows = piece
+            if not rows:
+                break
+            sent += rows
+            conversation.say_run(DataRow, data)
+            if sent == limit:
+                break
+            if conversation.waiting >= DELIVER_AT:
+                await conversation.deliver()
+            piece = await self._work(self._pull, portal, limit and limit - sent)
+        self._say_notices(portal)
+        if rows:
+            self.say(PortalSuspended())
+        else:
+            conversation.say_run(CommandComplete, _complete(portal.tag(sent)))
+
+    def _say_notices(self, portal: Portal | None = None) -> None:
+        if portal is not None:
+            self._notices += [(text, "00000", "NOTICE") for text in portal.notices()]
+        for text, sqlstate, severity in self._notices:
+            self.say(notice_response(text, sqlstate=sqlstate, severity=severity))
+        self._notices.clear()
+
+    async def _close_portal(self, name: str) -> None:
+        if name in self.portals:
+            if self.portals.get(name).open:
+                await self._work(self.portals.close, name)
+            else:
+                self.portals.close(name)
+
+    async def _close_portals(self) -> None:
+        if self.portals.any_open:
+            await self._work(self.portals.clear)
+        else:
+            self.portals.clear()
+
+    def _transaction_ended(self, committed: bool) -> None:
+        self.parameters.end(committed=committed)
+        # "portals are destroyed at transaction end"; this is called from where the engine may be called
+        self.portals.clear()
+
+    async def _fail(self, error: EngineError) -> None:
+        """Tell the client, and undo what the transaction did."""
+        position = error.position + self._offset if error.position is not None else None
+        if self.in_transaction:
+            await self._work(self.transaction.fail)
+        elif self.portals:
+            await self._close_portals()
+        self._say_notices()
+        self.say(error_response(str(error), sqlstate=error.sqlstate, detail=error.detail, hint=error.hint,
+                                position=position))
+        if self.conversation.core.state is State.ENDING:
+            self.ready()
+
+
+def _aborted() -> EngineError:
+    return EngineError("current transaction is aborted, commands ignored until end of transaction block",
+                       sqlstate="25P02")
+
+
+def _parameter_position(text: str) -> int | None:
+    return next((token.start + 1 for token in sql.tokens(text) if token.kind is sql.TokenKind.PARAMETER), None)
