@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from febe.cli.users import beyond_loopback, read_users
-from febe.server.engine import Engine
+from febe.server import Engine, Listener, run
 
 __all__ = ["serve"]
-
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-
-
-@dataclass(slots=True, kw_only=True)
-class Listening:
-    """Where and to whom."""
-
-    host: str
-    port: int
-    unix_socket: Path | None
-    users: Mapping[str, str]
-    auth_timeout: float
 
 
 @click.command()
@@ -65,11 +49,22 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout,
                         level=logging.WARNING if quiet else logging.INFO)
+    listening: list[Listener] = []
+
+    def ready(listener: Listener) -> None:
+        listening.append(listener)
+        for where in _hosts(host, unix_socket):
+            name = next(iter(users), "demo")
+            screen.print(f'febe: ready: psql "host={where} port={listener.port} user={name} dbname=demo"')
+
     try:
-        engine = _opened(screen, sources, read_only=read_only, memory_limit=memory_limit)
-        where = Listening(host=host, port=port, unix_socket=unix_socket, users=users, auth_timeout=auth_timeout)
-        with contextlib.closing(engine), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(screen, engine, where))
+        with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
+            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=users or None,
+                authentication_timeout=auth_timeout)
+    except OSError as failure:
+        if listening:
+            raise
+        raise click.ClickException(f"cannot listen on {host}:{port}: {failure.strerror or failure}") from None
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
@@ -92,47 +87,7 @@ def _opened(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_
         raise click.ClickException(str(failure)) from None
 
 
-async def _serve(screen: Console, engine: Engine, where: Listening) -> None:
-    """Listen, say so, and go on until Ctrl-C or SIGTERM."""
-    from febe.server import serve as listen
-
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-
-    def stop() -> None:
-        stopped.set()
-        for number in _STOPS:          # a second one does not wait for the sessions to end
-            loop.remove_signal_handler(number)
-
-    for number in _STOPS:
-        # Windows has no such thing there; Ctrl-C is a KeyboardInterrupt then.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop)
-    try:
-        listener = await listen(engine, host=where.host, port=where.port, unix_socket=where.unix_socket,
-                                users=where.users or None, auth_timeout=where.auth_timeout)
-    except OSError as failure:
-        raise click.ClickException(f"cannot listen on {where.host}:{where.port}: {failure.strerror}") from None
-    try:
-        for line in _ready(where, listener.port):
-            screen.print(line)
-        await stopped.wait()
-    finally:
-        await listener.close()
-
-
-def _ready(where: Listening, port: int) -> list[str]:
-    """What to paste into another terminal."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(where.host, where.host)
-    hosts = [host] if where.unix_socket is None else [host, str(where.unix_socket.absolute())]
-    user = next(iter(where.users), "demo")
-    return [f'febe: ready: psql "host={host} port={port} user={user} dbname=demo"' for host in hosts]
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed (extra `speed`)."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    return uvloop.new_event_loop
+def _hosts(host: str, unix_socket: Path | None) -> list[str]:
+    """What a client on this machine gives as host."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return [reached] if unix_socket is None else [reached, str(unix_socket.absolute())]
