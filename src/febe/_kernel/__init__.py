@@ -31,6 +31,6 @@ class SourceFinder:
 if os.environ.get("FEBE_KERNEL") == "python":
     sys.meta_path.insert(0, SourceFinder)
 
-from febe._kernel import frames  # noqa: E402 - the finder comes first
+from febe._kernel import decode, encode, frames  # noqa: E402 - the finder comes first
 
-KIND = "compiled" if frames.COMPILED else "python"
+KIND = "compiled" if decode.COMPILED and encode.COMPILED and frames.COMPILED else "python"

@@ -14,7 +14,7 @@ def _same(thing: T) -> T:
     return thing
 
 
-cclass = cfunc = inline = final = nogil = _same
+cclass = cfunc = ccall = inline = final = nogil = _same
 
 
 def _decorator(*_values: object, **_options: object) -> Callable[[T], T]:

@@ -21,8 +21,8 @@ cdef extern from *:
 
     /* A tuple (or subclass without fields of its own) with empty slots, not seen by the cyclic collector:
        rows of plain values cannot be part of a cycle.  CPython 3.14 keeps the hash in the tuple, -1 = not known. */
-    static inline PyObject *febe_new_row(PyTypeObject *type, Py_ssize_t width) {
-        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, type, width);
+    static inline PyObject *febe_new_row(PyObject *type, Py_ssize_t width) {
+        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, (PyTypeObject *)type, width);
         if (row == NULL) return NULL;
         memset(row->ob_item, 0, sizeof(PyObject *) * (size_t)width);
     #if PY_VERSION_HEX >= 0x030E0000
@@ -30,10 +30,51 @@ cdef extern from *:
     #endif
         return (PyObject *)row;
     }
+    static inline PyObject *febe_new_object(PyObject *type) {
+        return ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
+    }
+    static inline PyObject *febe_uint128(const char *p) {
+    #if PY_VERSION_HEX >= 0x030D0000
+        return PyLong_FromUnsignedNativeBytes(p, 16, Py_ASNATIVEBYTES_BIG_ENDIAN);
+    #else
+        return _PyLong_FromByteArray((const unsigned char *)p, 16, 0, 0);
+    #endif
+    }
+    static inline void febe_put16(unsigned char *p, unsigned value) { p[0] = value >> 8; p[1] = value; }
+    static inline void febe_put32(unsigned char *p, uint32_t value) {
+        p[0] = value >> 24; p[1] = value >> 16; p[2] = value >> 8; p[3] = value;
+    }
     """
     unsigned long long febe_load(const char *p, int size) noexcept nogil
     float febe_f4(const char *p) noexcept nogil
     double febe_f8(const char *p) noexcept nogil
+    object febe_new_row(object type, Py_ssize_t width)
+    object febe_new_object(object type)
+    object febe_uint128(const char *p)
+    void febe_put16(unsigned char *p, unsigned int value) noexcept nogil
+    void febe_put32(unsigned char *p, unsigned int value) noexcept nogil
+    void *memcpy(void *to, const void *what, size_t size) noexcept nogil
+    void PyObject_GC_Track(object thing) noexcept
+    int collector_pause "PyGC_Disable"() noexcept
+    int PyGC_Enable() noexcept
+    double PyOS_string_to_double(const char *text, char **end, PyObject *overflow) except? -1.0
+
+ctypedef object (*Decode)(bytes, Py_ssize_t, Py_ssize_t)
+ctypedef bytes (*Encode)(object)
+
+
+cdef inline void collector_resume(bint running) noexcept:
+    if running:
+        PyGC_Enable()
+
+cdef inline void put16(unsigned char *out, Py_ssize_t pos, unsigned int value) noexcept nogil:
+    febe_put16(out + pos, value)
+
+cdef inline void put32(unsigned char *out, Py_ssize_t pos, int value) noexcept nogil:
+    febe_put32(out + pos, <unsigned int>value)
+
+cdef inline void put(unsigned char *out, Py_ssize_t pos, bytes data, Py_ssize_t size) noexcept:
+    memcpy(out + pos, PyBytes_AS_STRING(data), <size_t>size)
 
 
 cdef inline (short,) i16(bytes data, Py_ssize_t pos) noexcept:

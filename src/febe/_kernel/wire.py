@@ -5,6 +5,7 @@ Never compiled: compiled modules take the same names from `wire.pxd`, where they
 
 from __future__ import annotations
 
+import gc
 from struct import Struct
 
 i16 = Struct("!h").unpack_from
@@ -14,3 +15,23 @@ u32 = Struct("!I").unpack_from
 i64 = Struct("!q").unpack_from
 f4 = Struct("!f").unpack_from
 f8 = Struct("!d").unpack_from
+put16 = Struct("!H").pack_into
+put32 = Struct("!i").pack_into
+
+
+def put(out: bytearray, pos: int, data: bytes, size: int) -> None:
+    """Copy bytes into a buffer that has the room."""
+    out[pos : pos + size] = data
+
+
+def collector_pause() -> bool:
+    """Stop the cyclic collector; gives whether it ran."""
+    running = gc.isenabled()
+    gc.disable()
+    return running
+
+
+def collector_resume(running: bool) -> None:
+    """Let the cyclic collector run again if it ran."""
+    if running:
+        gc.enable()

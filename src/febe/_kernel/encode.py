@@ -1,0 +1,527 @@
+# mypy: disable-error-code="import-untyped,untyped-decorator"
+"""Rows to DataRow messages and parameters to Bind (manual: "Message Formats").
+
+Text forms are those of PostgreSQL's output functions with DateStyle ISO, bytea_output hex and TimeZone UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from json import JSONEncoder
+from operator import index
+from struct import Struct
+from typing import Any
+from uuid import UUID
+
+try:
+    import cython
+except ModuleNotFoundError:  # the compiler needs the literal import
+    from febe._kernel import shim as cython
+
+from febe._kernel import kinds, parse
+from febe._kernel.errors import MalformedRow, ValueEncodeError
+
+if cython.compiled:
+    from cython.cimports.febe._kernel.floats import float4_text, float8_text
+    from cython.cimports.febe._kernel.wire import Encode, put, put16, put32
+
+    _ENCODE = cython.declare(Encode[34])
+else:
+    from febe._kernel.floats import float4_text, float8_text
+    from febe._kernel.wire import put, put16, put32
+
+    _ENCODE: list[Any] = [None] * kinds.COUNT
+
+COMPILED: bool = cython.compiled
+
+_INT2, _INT4, _INT8, _OID = Struct("!h").pack, Struct("!i").pack, Struct("!q").pack, Struct("!I").pack
+_FLOAT4, _FLOAT8 = Struct("!f").pack, Struct("!d").pack
+_SAME_FLOAT4 = Struct("!f").unpack
+_NUMERIC = Struct("!HhHH").pack
+_DAY_2000 = date(2000, 1, 1).toordinal()
+_EPOCH = datetime(2000, 1, 1)
+_UTC = timezone.utc  # noqa: UP017 - the C API's object
+_EPOCH_UTC = datetime(2000, 1, 1, tzinfo=_UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_json = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class Json(str):
+    """JSON that is text already: sent as it is, where any other str becomes a JSON string."""
+
+    __slots__ = ()
+
+
+def _refuse(expected: str, value: object) -> TypeError:
+    return TypeError(f"{expected} wanted, not {type(value).__name__}")
+
+
+@cython.cfunc
+def _integer(value: object, low: object, high: object) -> object:
+    if type(value) is not int:
+        try:
+            value = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise _refuse("an integer", value) from None
+    if value < low or value > high:  # type: ignore[operator]
+        raise OverflowError(f"integer out of range {low} to {high}")
+    return value
+
+
+@cython.cfunc
+def _int2(value: object) -> object:
+    return _integer(value, -0x8000, 0x7FFF)
+
+
+@cython.cfunc
+def _int4(value: object) -> object:
+    return _integer(value, -0x80000000, 0x7FFFFFFF)
+
+
+@cython.cfunc
+def _int8(value: object) -> object:
+    return _integer(value, -0x8000000000000000, 0x7FFFFFFFFFFFFFFF)
+
+
+@cython.cfunc
+def _oid(value: object) -> object:
+    return _integer(value, 0, 0xFFFFFFFF)
+
+
+@cython.cfunc
+def _digits(value: object) -> bytes:
+    return str(value).encode()
+
+
+@cython.cfunc
+def _bool_text(value: object) -> bytes:
+    return b"t" if _boolean(value) else b"f"
+
+
+@cython.cfunc
+def _bool_binary(value: object) -> bytes:
+    return b"\1" if _boolean(value) else b"\0"
+
+
+def _boolean(value: object) -> object:
+    if value is not True and value is not False and type(value).__name__ not in ("bool", "bool_"):  # numpy's
+        raise _refuse("a bool", value)
+    return value
+
+
+@cython.cfunc
+def _int2_text(value: object) -> bytes:
+    return _digits(_int2(value))
+
+
+@cython.cfunc
+def _int2_binary(value: object) -> bytes:
+    return _INT2(_int2(value))
+
+
+@cython.cfunc
+def _int4_text(value: object) -> bytes:
+    return _digits(_int4(value))
+
+
+@cython.cfunc
+def _int4_binary(value: object) -> bytes:
+    return _INT4(_int4(value))
+
+
+@cython.cfunc
+def _int8_text(value: object) -> bytes:
+    return _digits(_int8(value))
+
+
+@cython.cfunc
+def _int8_binary(value: object) -> bytes:
+    return _INT8(_int8(value))
+
+
+@cython.cfunc
+def _oid_text(value: object) -> bytes:
+    return _digits(_oid(value))
+
+
+@cython.cfunc
+def _oid_binary(value: object) -> bytes:
+    return _OID(_oid(value))
+
+
+def _float8(value: object) -> float:
+    if type(value) is float:
+        return value
+    if isinstance(value, str | bytes | bytearray) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        raise _refuse("a float", value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def _float4(value: object) -> bytes:
+    number = _float8(value)
+    try:
+        data = _FLOAT4(number)
+    except OverflowError:
+        raise OverflowError("float out of range of float4") from None
+    if number != 0.0 and data in (b"\0\0\0\0", b"\x80\0\0\0"):
+        raise OverflowError("float out of range of float4")
+    return data
+
+
+@cython.cfunc
+def _float4_text(value: object) -> bytes:
+    return float4_text(_SAME_FLOAT4(_float4(value))[0])
+
+
+@cython.cfunc
+def _float4_binary(value: object) -> bytes:
+    return _float4(value)
+
+
+@cython.cfunc
+def _float8_text(value: object) -> bytes:
+    return float8_text(_float8(value))
+
+
+@cython.cfunc
+def _float8_binary(value: object) -> bytes:
+    return _FLOAT8(_float8(value))
+
+
+@cython.cfunc
+def _encode_string(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise _refuse("a str", value)
+    data: bytes = value.encode()
+    if b"\0" in data:
+        raise ValueError("text cannot hold the character NUL")
+    return data
+
+
+@cython.cfunc
+def _bytea_binary(value: object) -> bytes:
+    if type(value) is bytes:
+        return value
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise _refuse("bytes", value)
+    return bytes(value)
+
+
+@cython.cfunc
+def _bytea_text(value: object) -> bytes:
+    return b"\\x" + _bytea_binary(value).hex().encode()
+
+
+def _day(value: object) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _refuse("a date", value)
+    return value
+
+
+@cython.cfunc
+def _date_text(value: object) -> bytes:
+    return _day(value).isoformat().encode()
+
+
+@cython.cfunc
+def _date_binary(value: object) -> bytes:
+    return _INT4(_day(value).toordinal() - _DAY_2000)
+
+
+def _moment(value: object, aware: bool) -> datetime:
+    if not isinstance(value, datetime):
+        raise _refuse("a datetime", value)
+    if (value.utcoffset() is not None) != aware:
+        raise ValueError(
+            "timestamptz wants a datetime with tzinfo" if aware else "timestamp wants a datetime without tzinfo"
+        )
+    return value.astimezone(_UTC) if aware else value
+
+
+def _stamp(value: datetime) -> str:
+    text = value.isoformat(" ")
+    return text.rstrip("0") if value.microsecond else text
+
+
+@cython.cfunc
+def _timestamp_text(value: object) -> bytes:
+    return _stamp(_moment(value, False)).encode()
+
+
+@cython.cfunc
+def _timestamp_binary(value: object) -> bytes:
+    return _INT8((_moment(value, False).replace(tzinfo=None) - _EPOCH) // _MICROSECOND)
+
+
+@cython.cfunc
+def _timestamptz_text(value: object) -> bytes:
+    return (_stamp(_moment(value, True).replace(tzinfo=None)) + "+00").encode()
+
+
+@cython.cfunc
+def _timestamptz_binary(value: object) -> bytes:
+    return _INT8((_moment(value, True) - _EPOCH_UTC) // _MICROSECOND)
+
+
+def _decimal(value: object) -> Decimal:
+    """Give the value as Decimal in PostgreSQL's range: 131072 digits before the point, 16383 after it."""
+    if isinstance(value, Decimal):
+        number = value
+    elif type(value) is float or isinstance(value, float):
+        number = Decimal(float.__repr__(value))
+    else:
+        try:
+            number = Decimal(index(value))  # type: ignore[arg-type]
+        except TypeError:
+            raise _refuse("a Decimal, an int or a float", value) from None
+    if number.is_snan():
+        raise ValueError("numeric has no signalling NaN")
+    if number.is_finite() and (number.adjusted() > 131071 or number.as_tuple().exponent < -16383):  # type: ignore[operator]
+        raise OverflowError("number out of range of numeric")
+    return number
+
+
+@cython.cfunc
+def _numeric_text(value: object) -> bytes:
+    return _numeric_form(value).encode()
+
+
+def _numeric_form(value: object) -> str:
+    number = _decimal(value)
+    if not number.is_finite():
+        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
+    text = format(number, "f")
+    if not number:  # no minus before zero, and no zeros for a large exponent
+        exponent = number.as_tuple().exponent
+        return f"{0:.{-exponent}f}" if isinstance(exponent, int) and exponent < 0 else "0"
+    return text
+
+
+@cython.cfunc
+def _numeric_binary(value: object) -> bytes:
+    return _numeric_groups(value)
+
+
+def _numeric_groups(value: object) -> bytes:
+    text = _numeric_form(value)
+    special = {"NaN": 0xC000, "Infinity": 0xD000, "-Infinity": 0xF000}.get(text)
+    if special is not None:
+        # numeric_send gives infinities this display scale, and NaN none.
+        return _NUMERIC(0, 0, special, 0 if special == 0xC000 else 32)
+    sign = 0x4000 if text.startswith("-") else 0
+    whole, _, fraction = text.lstrip("-").partition(".")
+    scale = len(fraction)
+    whole = whole.rjust(-(-len(whole) // 4) * 4, "0")
+    fraction = fraction.ljust(-(-len(fraction) // 4) * 4, "0")
+    digits = whole + fraction
+    groups = [int(digits[at : at + 4]) for at in range(0, len(digits), 4)]
+    weight = len(whole) // 4 - 1
+    first, last = 0, len(groups)
+    while first < last and groups[first] == 0:
+        first += 1
+    while last > first and groups[last - 1] == 0:
+        last -= 1
+    groups = groups[first:last]
+    weight = weight - first if groups else 0
+    return _NUMERIC(len(groups), weight, sign, scale) + Struct(f"!{len(groups)}H").pack(*groups)
+
+
+def _identity(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str):
+        return parse.parse_uuid(value.encode())
+    raise _refuse("a UUID", value)
+
+
+@cython.cfunc
+def _uuid_text(value: object) -> bytes:
+    return str(_identity(value)).encode()
+
+
+@cython.cfunc
+def _uuid_binary(value: object) -> bytes:
+    return _identity(value).bytes
+
+
+@cython.cfunc
+def _encode_json(value: object) -> bytes:
+    return (value if isinstance(value, Json) else _json(value)).encode()
+
+
+@cython.cfunc
+def _jsonb_binary(value: object) -> bytes:
+    return b"\1" + _encode_json(value)
+
+
+_ENCODE[kinds.BOOL_TEXT] = _bool_text
+_ENCODE[kinds.BOOL_BINARY] = _bool_binary
+_ENCODE[kinds.INT2_TEXT] = _int2_text
+_ENCODE[kinds.INT2_BINARY] = _int2_binary
+_ENCODE[kinds.INT4_TEXT] = _int4_text
+_ENCODE[kinds.INT4_BINARY] = _int4_binary
+_ENCODE[kinds.INT8_TEXT] = _int8_text
+_ENCODE[kinds.INT8_BINARY] = _int8_binary
+_ENCODE[kinds.OID_TEXT] = _oid_text
+_ENCODE[kinds.OID_BINARY] = _oid_binary
+_ENCODE[kinds.FLOAT4_TEXT] = _float4_text
+_ENCODE[kinds.FLOAT4_BINARY] = _float4_binary
+_ENCODE[kinds.FLOAT8_TEXT] = _float8_text
+_ENCODE[kinds.FLOAT8_BINARY] = _float8_binary
+_ENCODE[kinds.STRING_TEXT] = _encode_string
+_ENCODE[kinds.STRING_BINARY] = _encode_string
+_ENCODE[kinds.BYTEA_TEXT] = _bytea_text
+_ENCODE[kinds.BYTEA_BINARY] = _bytea_binary
+_ENCODE[kinds.DATE_TEXT] = _date_text
+_ENCODE[kinds.DATE_BINARY] = _date_binary
+_ENCODE[kinds.TIMESTAMP_TEXT] = _timestamp_text
+_ENCODE[kinds.TIMESTAMP_BINARY] = _timestamp_binary
+_ENCODE[kinds.TIMESTAMPTZ_TEXT] = _timestamptz_text
+_ENCODE[kinds.TIMESTAMPTZ_BINARY] = _timestamptz_binary
+_ENCODE[kinds.NUMERIC_TEXT] = _numeric_text
+_ENCODE[kinds.NUMERIC_BINARY] = _numeric_binary
+_ENCODE[kinds.UUID_TEXT] = _uuid_text
+_ENCODE[kinds.UUID_BINARY] = _uuid_binary
+_ENCODE[kinds.JSON_TEXT] = _encode_json
+_ENCODE[kinds.JSON_BINARY] = _encode_json
+_ENCODE[kinds.JSONB_TEXT] = _encode_json
+_ENCODE[kinds.JSONB_BINARY] = _jsonb_binary
+
+
+def encode_value(kind: int, value: object) -> bytes:
+    """Encode one value of a hot kind; ValueError, OverflowError or TypeError when the type cannot hold it."""
+    if kind < 2 or kind >= kinds.COUNT:
+        raise ValueError(f"unknown kind {kind}")
+    code: cython.int = kind
+    return _ENCODE[code](value)
+
+
+def _codes(columns: Sequence[int | Callable[[Any], bytes]]) -> bytes:
+    codes = [column if isinstance(column, int) else kinds.CALL for column in columns]
+    for code in codes:
+        if code < 0 or code == 1 or code >= kinds.COUNT:
+            raise ValueError(f"unknown kind {code}")
+    if len(codes) > 0xFFFF:
+        raise ValueError("more than 65535 columns")
+    return bytes(codes)
+
+
+@cython.cfunc
+def _cells(
+    codes: bytes, functions: list[Any], values: Sequence[object], row: cython.Py_ssize_t, cells: list[Any]
+) -> cython.Py_ssize_t:
+    """Append every value's bytes (None for NULL) to `cells`; gives their length with the length words."""
+    column: cython.Py_ssize_t = 0
+    total: cython.Py_ssize_t = 4 * len(codes)
+    kind: cython.int
+    if len(values) != len(codes):
+        raise MalformedRow(f"row {row} has {len(values)} values, not {len(codes)}")
+    try:
+        for value in values:
+            if value is None:
+                cells.append(None)
+            else:
+                kind = codes[column]
+                data: bytes = _ENCODE[kind](value) if kind else functions[column](value)
+                cells.append(data)
+                total += len(data)
+            column += 1
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueEncodeError(row, column, value, str(error)) from error
+    return total
+
+
+@cython.cfunc
+def _put_cells(out: cython.p_uchar, pos: cython.Py_ssize_t, cells: list[Any]) -> cython.Py_ssize_t:
+    size: cython.Py_ssize_t
+    for cell in cells:
+        if cell is None:
+            put32(out, pos, -1)
+            pos += 4
+        else:
+            data: bytes = cell
+            size = len(data)
+            put32(out, pos, size)
+            put(out, pos + 4, data, size)
+            pos += 4 + size
+    return pos
+
+
+@cython.cclass
+class RowEncoder:
+    """Encodes rows of one description as DataRow messages."""
+
+    _kinds: bytes
+    _functions: list[Any]
+
+    def __init__(self, columns: Sequence[int | Callable[[Any], bytes]]) -> None:
+        """Take each column's hot kind, or a callable that gives a value's bytes (not called for None)."""
+        self._kinds = _codes(columns)
+        self._functions = list(columns)
+
+    def encode(self, rows: Sequence[Sequence[object]]) -> bytes:
+        """Encode rows, one message each.
+
+        Errors: ValueEncodeError for a value; MalformedRow for a row of another width, or over PostgreSQL's 1 GB.
+        """
+        pos: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t
+        row: cython.Py_ssize_t = 0
+        buffer: bytearray = bytearray(256 + 16 * len(self._kinds))
+        cells: list[Any] = []
+        for values in rows:
+            cells.clear()
+            size = 6 + _cells(self._kinds, self._functions, values, row, cells)
+            if size > 0x3FFFFFFF:
+                raise MalformedRow(f"row {row} is too long for a message")
+            if pos + 1 + size > len(buffer):
+                buffer.extend(bytes(len(buffer) + 1 + size))
+            out: cython.p_uchar = buffer
+            out[pos] = 68
+            put32(out, pos + 1, size)
+            put16(out, pos + 5, len(self._kinds))
+            pos = _put_cells(out, pos + 7, cells)
+            row += 1
+        return bytes(memoryview(buffer)[:pos])
+
+
+@cython.cclass
+class ParameterEncoder:
+    """Encodes the parameters of one statement as Bind messages."""
+
+    _kinds: bytes
+    _functions: list[Any]
+
+    def __init__(self, columns: Sequence[int | Callable[[Any], bytes]]) -> None:
+        """Take each parameter's hot kind, or a callable that gives a value's bytes (not called for None)."""
+        self._kinds = _codes(columns)
+        self._functions = list(columns)
+
+    def encode(self, prefix: bytes, values: Sequence[object], suffix: bytes, trailer: bytes) -> bytes:
+        """Encode a Bind and put `trailer` after it.
+
+        `prefix`: portal, statement and parameter formats; `suffix`: result formats; `trailer`: whole messages.
+        Errors: as RowEncoder.encode, the row being 0.
+        """
+        cells: list[Any] = []
+        pos: cython.Py_ssize_t
+        size: cython.Py_ssize_t = (
+            6 + len(prefix) + _cells(self._kinds, self._functions, values, 0, cells) + len(suffix)
+        )
+        if size > 0x3FFFFFFF:
+            raise MalformedRow("the parameters are too long for a message")
+        buffer: bytearray = bytearray(1 + size + len(trailer))
+        out: cython.p_uchar = buffer
+        out[0] = 66
+        put32(out, 1, size)
+        put(out, 5, prefix, len(prefix))
+        pos = 5 + len(prefix)
+        put16(out, pos, len(self._kinds))
+        pos = _put_cells(out, pos + 2, cells)
+        put(out, pos, suffix, len(suffix))
+        put(out, pos + len(suffix), trailer, len(trailer))
+        return bytes(buffer)
