@@ -314,10 +314,10 @@ def pack_views(
     Returns the position after them, or -1 - row for a value outside its buffer.
     """
     i: cython.Py_ssize_t
-    k: cython.Py_ssize_t
     rows: cython.Py_ssize_t = lens.shape[0]
     size: cython.Py_ssize_t
     start: cython.Py_ssize_t
+    fault: cython.bint = at < 0
     with cython.nogil:
         for i in range(rows):
             size = lens[i]
@@ -329,13 +329,21 @@ def pack_views(
                 start = views[4 * (first + i) + 3]
             else:
                 continue
-            if start > data.shape[0] - size:
+            if start > len(data) - size:
                 at = -1 - i
                 break
+            if size > len(packed) - at:
+                fault = True
+                break
             starts[i] = at
-            for k in range(size):
-                packed[at + k] = data[start + k]
+            if size:
+                if cython.compiled:
+                    memcpy(cython.address(packed[at]), cython.address(data[start]), size)
+                else:
+                    packed[at : at + size] = data[start : start + size]
             at += size
+    if fault:
+        raise ValueError("no room for the values")
     return at
 
 
@@ -413,6 +421,7 @@ def gather(
     start: cython.Py_ssize_t
     high: cython.int
     low: cython.int
+    fault: cython.bint = at < 0
     with cython.nogil:
         for i in range(rows):
             size = lens[i]
@@ -424,8 +433,14 @@ def gather(
                 if form == 2:
                     arena[p] = 1  # jsonb's version (PostgreSQL: jsonb_send)
                     p += 1
-                for k in range(size):
-                    arena[p + k] = data[start + k]
+                if size > len(arena) - p or start < 0 or start > len(data) - size:
+                    fault = True
+                    break
+                if size:
+                    if cython.compiled:
+                        memcpy(cython.address(arena[p]), cython.address(data[start]), size)
+                    else:
+                        arena[p : p + size] = data[start : start + size]
                 p += size
             elif form == 1:
                 arena[p] = 92
@@ -472,6 +487,8 @@ def gather(
                 arena[p] = data[start] if size else 0
                 p += 1
             lens[i] = p - starts[i]
+    if fault:
+        raise ValueError("no room for the values")
     return p
 
 
