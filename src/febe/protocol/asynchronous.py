@@ -3,7 +3,7 @@ Fields")."""
 
 from __future__ import annotations
 
-from febe.protocol.fields import ErrorFields, Int32, String
+from febe.protocol.fields import ErrorFields, ProcessId, String
 from febe.protocol.message import LARGE, Message, Sender, message
 
 
@@ -25,6 +25,6 @@ class NoticeResponse(Message):
 class NotificationResponse(Message):
     """A NOTIFY by the session `process_id` (B)."""
 
-    process_id: Int32
+    process_id: ProcessId
     channel: String
     payload: String

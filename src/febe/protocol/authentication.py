@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from febe.protocol.fields import Byte4, ByteN, String, StringList, Value
+from febe.protocol.fields import Byte4, ByteN, SecretBytes, SecretString, SecretValue, String, StringList
 from febe.protocol.message import Message, Sender, message
 
 # A backend takes authentication tokens up to 65535 bytes, SCRAM messages up to 1024 (auth.c, auth-sasl.c); libpq takes
@@ -60,7 +60,7 @@ class AuthenticationGSS(Message):
 class AuthenticationGSSContinue(Message):
     """GSSAPI or SSPI data (B)."""
 
-    data: ByteN
+    data: SecretBytes
 
 
 @message("R", code=9, sender=Sender.BACKEND, limit=REQUEST_LIMIT, section="GSSAPI Authentication")
@@ -79,14 +79,14 @@ class AuthenticationSASL(Message):
 class AuthenticationSASLContinue(Message):
     """A SASL challenge (B)."""
 
-    data: ByteN
+    data: SecretBytes
 
 
 @message("R", code=12, sender=Sender.BACKEND, limit=REQUEST_LIMIT, section="SASL Authentication")
 class AuthenticationSASLFinal(Message):
     """The outcome of the SASL exchange, with the mechanism's last data (B)."""
 
-    data: ByteN
+    data: SecretBytes
 
 
 # Four messages share the byte "p"; which one it is follows from what was asked, that is from the state.
@@ -94,14 +94,14 @@ class AuthenticationSASLFinal(Message):
 class PasswordMessage(Message):
     """A password, in the form that was asked for (F)."""
 
-    password: String
+    password: SecretString
 
 
 @message("p", sender=Sender.FRONTEND, limit=TOKEN_LIMIT, section="GSSAPI Authentication")
 class GSSResponse(Message):
     """A GSSAPI or SSPI token (F)."""
 
-    data: ByteN
+    data: SecretBytes
 
 
 @message("p", sender=Sender.FRONTEND, limit=TOKEN_LIMIT, section="SASL Authentication")
@@ -109,11 +109,11 @@ class SASLInitialResponse(Message):
     """The SASL mechanism chosen, and its first message or None (F)."""
 
     mechanism: String
-    data: Value
+    data: SecretValue
 
 
 @message("p", sender=Sender.FRONTEND, limit=TOKEN_LIMIT, section="SASL Authentication")
 class SASLResponse(Message):
     """The answer to a SASL challenge (F)."""
 
-    data: ByteN
+    data: SecretBytes

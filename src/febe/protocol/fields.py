@@ -7,6 +7,7 @@ count is compared with the bytes that are really there before anything is built.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from struct import Struct
 from typing import Annotated, Any, Generic, TypeVar
@@ -25,9 +26,26 @@ def insufficient() -> RemoteProtocolError:
     return RemoteProtocolError("insufficient data left in message", fatal=False)
 
 
+def trace_byte(value: int) -> str:
+    """A single byte as PQtrace shows it."""
+    return f" {chr(value)}" if 32 <= value < 127 else f" \\x{value:02x}"
+
+
 def trace_bytes(value: bytes) -> str:
     """Bytes as libpq's PQtrace shows them: printable ASCII as it is, the rest as \\xNN."""
     return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in value)
+
+
+class Hide(enum.Flag):
+    """What a trace line leaves out."""
+
+    SECRETS = enum.auto()
+    """Passwords, authentication data and cancel keys."""
+    VOLATILE = enum.auto()
+    """What differs from run to run, such as OIDs and process ids: libpq's PQTRACE_REGRESS_MODE."""
+
+
+NOTHING_HIDDEN = Hide(0)
 
 
 class Kind(Generic[T]):
@@ -47,8 +65,8 @@ class Kind(Generic[T]):
         """Append the value.  Errors: LocalProtocolError when it cannot be said."""
         raise NotImplementedError
 
-    def trace(self, value: T) -> str:
-        """The value as libpq's PQtrace prints it, with its leading blank."""
+    def trace(self, value: T, hide: Hide = NOTHING_HIDDEN) -> str:
+        """The value as libpq's PQtrace prints it, with its leading blank (fe-trace.c)."""
         return f" {value}"
 
 
@@ -74,6 +92,25 @@ class Int(Kind[int]):
             raise LocalProtocolError(f"{value} does not fit {self.notation}", sqlstate="22003")
         out += self._struct.pack(value)
 
+    def trace(self, value: int, hide: Hide = NOTHING_HIDDEN) -> str:
+        # PQtrace shows one byte as a character and two as an unsigned number: a type_size of -1 is 65535
+        return trace_byte(value & 0xFF) if self._bytes == 1 else f" {value & 0xFFFF if self._bytes == 2 else value}"
+
+
+class Identity(Int):
+    """An Int32 that names an object or a process, and so differs from run to run."""
+
+    def trace(self, value: int, hide: Hide = NOTHING_HIDDEN) -> str:
+        # PQtrace prints an OID over 2^31 as the negative number its bits are
+        return " NNNN" if Hide.VOLATILE in hide else f" {value - (1 << 32) if value >> 31 > 0 else value}"
+
+
+class Version(Int):
+    """An Int32 made of the major and the minor version, traced as these two."""
+
+    def trace(self, value: int, hide: Hide = NOTHING_HIDDEN) -> str:
+        return f" {value >> 16 & 0xFFFF} {value & 0xFFFF}"
+
 
 class _Byte1(Kind[str]):
     """Byte1: one ASCII character that names a choice."""
@@ -89,6 +126,9 @@ class _Byte1(Kind[str]):
         if len(value) != 1 or ord(value) > 255:
             raise LocalProtocolError(f"{value!r} is not one byte")
         out.append(ord(value))
+
+    def trace(self, value: str, hide: Hide = NOTHING_HIDDEN) -> str:
+        return trace_byte(ord(value))
 
 
 class _String(Kind[str]):
@@ -108,7 +148,7 @@ class _String(Kind[str]):
         out += value.encode(ENCODING, ON_ERROR)
         out.append(0)
 
-    def trace(self, value: str) -> str:
+    def trace(self, value: str, hide: Hide = NOTHING_HIDDEN) -> str:
         return f' "{value}"'
 
 
@@ -133,8 +173,8 @@ class _Bytes(Kind[bytes]):
             raise LocalProtocolError(f"{len(value)} bytes where {self._length} belong")
         out += value
 
-    def trace(self, value: bytes) -> str:
-        return f" '{trace_bytes(value)}'"
+    def trace(self, value: bytes, hide: Hide = NOTHING_HIDDEN) -> str:
+        return " 'BBBB'" if Hide.VOLATILE in hide else f" '{trace_bytes(value)}'"
 
 
 class _Value(Kind["bytes | None"]):
@@ -158,7 +198,7 @@ class _Value(Kind["bytes | None"]):
             self._length.write(out, len(value))
             out += value
 
-    def trace(self, value: bytes | None) -> str:
+    def trace(self, value: bytes | None, hide: Hide = NOTHING_HIDDEN) -> str:
         return " -1" if value is None else f" {len(value)} '{trace_bytes(value)}'"
 
 
@@ -186,8 +226,8 @@ class Counted(Kind[list[T]]):
         for element in value:
             self._element.write(out, element)
 
-    def trace(self, value: list[T]) -> str:
-        return f" {len(value)}" + "".join(map(self._element.trace, value))
+    def trace(self, value: list[T], hide: Hide = NOTHING_HIDDEN) -> str:
+        return f" {len(value)}" + "".join([self._element.trace(element, hide) for element in value])
 
 
 class Listed(Kind[list[T]]):
@@ -215,8 +255,8 @@ class Listed(Kind[list[T]]):
                 raise LocalProtocolError("an empty name would end the list")
         out.append(0)
 
-    def trace(self, value: list[T]) -> str:
-        return "".join(map(self._element.trace, value)) + ' "\\x00"'
+    def trace(self, value: list[T], hide: Hide = NOTHING_HIDDEN) -> str:
+        return "".join([self._element.trace(element, hide) for element in value]) + ' ""'
 
 
 class Pairs(Kind[dict[T, str]]):
@@ -245,8 +285,17 @@ class Pairs(Kind[dict[T, str]]):
             STRING.write(out, text)
         out.append(0)
 
-    def trace(self, value: dict[T, str]) -> str:
-        return "".join(self._name.trace(name) + STRING.trace(text) for name, text in value.items()) + ' "\\x00"'
+    def trace(self, value: dict[T, str], hide: Hide = NOTHING_HIDDEN) -> str:
+        return "".join([self._name.trace(name, hide) + STRING.trace(text, hide) for name, text in value.items()])
+
+
+class _ErrorFields(Pairs[str]):
+    """The fields of ErrorResponse and NoticeResponse."""
+
+    def trace(self, value: dict[str, str], hide: Hide = NOTHING_HIDDEN) -> str:
+        if Hide.VOLATILE in hide:  # where in the server's source
+            value = value | dict.fromkeys(value.keys() & set("FLR"), "SSSS")
+        return super().trace(value, hide) + trace_byte(0)
 
 
 class Record(Kind[Any]):
@@ -266,8 +315,8 @@ class Record(Kind[Any]):
         for name, kind in self._fields:
             kind.write(out, getattr(value, name))
 
-    def trace(self, value: Any) -> str:
-        return "".join(kind.trace(getattr(value, name)) for name, kind in self._fields)
+    def trace(self, value: Any, hide: Hide = NOTHING_HIDDEN) -> str:
+        return "".join([kind.trace(getattr(value, name), hide) for name, kind in self._fields])
 
 
 class When(Kind["T | None"]):
@@ -287,12 +336,33 @@ class When(Kind["T | None"]):
         if value is not None:
             self.kind.write(out, value)
 
-    def trace(self, value: T | None) -> str:
-        return "" if value is None else self.kind.trace(value)
+    def trace(self, value: T | None, hide: Hide = NOTHING_HIDDEN) -> str:
+        return "" if value is None else self.kind.trace(value, hide)
+
+
+class Secret(Kind[T]):
+    """A field that a trace shows only to those who ask for it."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+        self.notation, self.read, self.write = kind.notation, kind.read, kind.write  # type: ignore[method-assign]
+
+    def trace(self, value: T, hide: Hide = NOTHING_HIDDEN) -> str:
+        return " ****" if Hide.SECRETS in hide else self.kind.trace(value, hide)
+
+
+class _SecretValue(_Value):
+    """A Value of which a trace shows the length alone."""
+
+    def trace(self, value: bytes | None, hide: Hide = NOTHING_HIDDEN) -> str:
+        if value is None or not hide:
+            return super().trace(value)
+        shown = "****" if Hide.SECRETS in hide else "'BBBB'"
+        return f" {len(value)} {shown}"
 
 
 INT8, INT16, INT32, INT64 = Int(8), Int(16), Int(32), Int(64)
-UINT16, UINT32 = Int(16, signed=False), Int(32, signed=False)
+UINT16, OID = Int(16, signed=False), Identity(32, signed=False)
 BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), _Bytes(), _Value()
 
 # What a declaration writes: the Python type for the reader, the kind for the wire.
@@ -300,17 +370,22 @@ Int8 = Annotated[int, INT8]
 Int16 = Annotated[int, INT16]
 Int32 = Annotated[int, INT32]
 Int64 = Annotated[int, INT64]
-Oid = Annotated[int, UINT32]
+Oid = Annotated[int, OID]
+ProcessId = Annotated[int, Identity(32)]
+ProtocolVersion = Annotated[int, Version(32)]
 Byte1 = Annotated[str, BYTE1]
 Byte4 = Annotated[bytes, _Bytes(4)]
 ByteN = Annotated[bytes, BYTES]
 String = Annotated[str, STRING]
 Value = Annotated["bytes | None", VALUE]
+SecretBytes = Annotated[bytes, Secret(BYTES)]
+SecretString = Annotated[str, Secret(STRING)]
+SecretValue = Annotated["bytes | None", _SecretValue()]
 # Counts of parameters, arguments and columns are read as unsigned: 65,535 parameters are legal (postgres.c).
 FormatList = Annotated[list[int], Counted(UINT16, INT16, least=2)]
-OidList = Annotated[list[int], Counted(UINT16, UINT32, least=4)]
+OidList = Annotated[list[int], Counted(UINT16, OID, least=4)]
 ValueList = Annotated["list[bytes | None]", Counted(UINT16, VALUE, least=4)]
 CountedStrings = Annotated[list[str], Counted(INT32, STRING, least=1)]
 StringList = Annotated[list[str], Listed(STRING)]
 StringPairs = Annotated[dict[str, str], Pairs(STRING)]
-ErrorFields = Annotated[dict[str, str], Pairs(BYTE1)]
+ErrorFields = Annotated[dict[str, str], _ErrorFields(BYTE1)]

@@ -17,7 +17,7 @@ from struct import Struct
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
 
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
-from febe.protocol.fields import Kind, When
+from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, When
 
 # Length words count themselves but not the type byte.  SMALL and LARGE are the server's limits (PQ_SMALL_MESSAGE_LIMIT,
 # PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 bytes unless the type may be long.
@@ -106,10 +106,12 @@ class Message:
                                       fatal=False)
         return cls(**values)
 
-    def trace(self) -> str:
-        """The fields as libpq's PQtrace prints them."""
-        code = "" if self.code is None else f" {self.code}"
-        return code + "".join(kind.trace(getattr(self, name)) for name, kind in self.fields)
+    def trace(self, hide: Hide = NOTHING_HIDDEN) -> str:
+        """The fields as libpq's PQtrace prints them, each with a leading blank."""
+        code = ""
+        if self.code is not None and self.framing is Framing.STARTUP:  # a request "version" of major 1234
+            code = f" {self.code >> 16} {self.code & 0xFFFF}"
+        return code + "".join([kind.trace(getattr(self, name), hide) for name, kind in self.fields])
 
 
 M = TypeVar("M", bound=type[Message])

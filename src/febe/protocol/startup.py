@@ -3,7 +3,16 @@
 
 from __future__ import annotations
 
-from febe.protocol.fields import Byte1, ByteN, CountedStrings, Int32, String, StringPairs
+from febe.protocol.fields import (
+    Byte1,
+    CountedStrings,
+    Int32,
+    ProcessId,
+    ProtocolVersion,
+    SecretBytes,
+    String,
+    StringPairs,
+)
 from febe.protocol.message import Framing, Message, Sender, message
 
 # A version is major << 16 | minor; the special requests are "versions" of major 1234.
@@ -21,7 +30,7 @@ class StartupMessage(Message):
     run-time parameter, and protocol extensions, whose names begin with `_pq_.`.
     """
 
-    version: Int32
+    version: ProtocolVersion
     parameters: StringPairs
 
 
@@ -44,8 +53,8 @@ class CancelRequest(Message):
     `secret_key` has 4 bytes in protocol 3.0, up to 256 in 3.2.
     """
 
-    process_id: Int32
-    secret_key: ByteN
+    process_id: ProcessId
+    secret_key: SecretBytes
 
 
 @message("S", sender=Sender.BACKEND, framing=Framing.BYTE, limit=0, section="SSL Session Encryption")
@@ -81,8 +90,8 @@ class NegotiateProtocolVersion(Message):
 class BackendKeyData(Message):
     """What a CancelRequest for this session must say (B).  The key has 4 bytes in 3.0, 4 to 256 in 3.2."""
 
-    process_id: Int32
-    secret_key: ByteN
+    process_id: ProcessId
+    secret_key: SecretBytes
 
 
 @message("S", sender=Sender.BACKEND, section="Asynchronous Operations")
