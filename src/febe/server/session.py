@@ -298,9 +298,10 @@ class Session:
         try:
             return self.engine.prepare(statement.sql, types)
         except EngineError as error:
-            if statement.verb == "SHOW" and error.sqlstate.startswith("42"):
+            words = statement.sql.split()
+            if statement.verb == "SHOW" and error.sqlstate.startswith("42") and len(words) == 2:
                 # What the engine cannot show was meant to be a parameter.
-                name = statement.sql[4:].strip()
+                name = words[1]
                 raise EngineError(f'unrecognized configuration parameter "{name}"', sqlstate="42704") from error
             raise
 
@@ -323,7 +324,8 @@ class Session:
                 transaction.start_implicit(read_only=read_only)
                 if transaction.implicit:
                     self.parameters.begin()
-            transaction.untouched = False
+            if not isinstance(prepared, commands.Command):
+                transaction.untouched = False
         return self._pull(portal, most)
 
     def _pull(self, portal: Portal, most: int) -> tuple[bytes | bytearray, int]:
