@@ -326,9 +326,11 @@ REFUSED = [
     (pa.list_(pa.int32()), TEXT, "+l"), (pa.struct({"a": pa.int32()}), TEXT, "+s"),
     (pa.map_(pa.string(), pa.int32()), TEXT, "+m"), (pa.run_end_encoded(pa.int32(), pa.int32()), INT4, "+r"),
     (pa.list_view(pa.int32()), TEXT, "+vl"), (pa.int64(), INT4, "l"), (pa.uint16(), INT2, "S"),
-    (pa.uint32(), INT4, "I"), (pa.uint64(), INT8, "L"), (pa.float64(), FLOAT4, "g"), (pa.decimal128(5, 0), INT8, "d:5,0"),
+    (pa.uint32(), INT4, "I"), (pa.uint64(), INT8, "L"), (pa.float64(), FLOAT4, "g"),
+    (pa.decimal128(5, 0), INT8, "d:5,0"),
     (pa.timestamp("us"), TIMESTAMPTZ, "tsu:"), (pa.timestamp("us", "UTC"), TIMESTAMP, "tsu:UTC"),
-    (pa.binary(), TEXT, "z"), (pa.bool_(), INT4, "b"), (pa.date32(), TIMESTAMP, "tdD"), (pa.binary(8), UUID, "w:8"),
+    (pa.binary(), TEXT, "z"), (pa.bool_(), INT4, "b"), (pa.date32(), TIMESTAMP, "tdD"),
+    (pa.binary(8), UUID, "w:8"),
 ]  # fmt: skip
 
 
