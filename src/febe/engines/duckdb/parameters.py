@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from febe.engines.duckdb.types import ARRAY_OIDS, PARAMETER_TYPES, TEXT_OIDS
+from febe.engines.duckdb.types import ARRAY_OIDS
 from febe.server.engine import EngineError
 from febe.server.sql import TokenKind, tokens
 from febe.types import oids
@@ -24,12 +25,14 @@ Typer = Callable[[str], str | None]
 """Gives the DuckDB type of the only column of a query, None when it does not bind."""
 
 _MARK = "febe_parameter_"
+_MOST_DIGITS = 38
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Pow,
                exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
 _TEXTUAL = (exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike, exp.SimilarTo, exp.DPipe, exp.Concat,
             exp.JSONExtract, exp.JSONExtractScalar, exp.Lower, exp.Upper, exp.Length)
 _SAME_AS_SIBLINGS = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Case, exp.In, exp.Between)
+_HOLDERS = (exp.Select, exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _LOGICAL = (exp.And, exp.Or, exp.Not, exp.Where, exp.Having)
 
 
@@ -221,20 +224,21 @@ class _Surroundings:
         if _number(inner):
             return self.known.get(_number(inner))
         query = exp.Select().select(self._without_parameters(node))
-        holder = node.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)
+        holder = node.find_ancestor(*_HOLDERS)
         while holder is not None:
             self._copy_sources(holder, query)
             kind = self._typer(query.sql(dialect="duckdb"))
             if kind is not None:
                 return kind if kind not in ('"NULL"', "NULL") else None
             # a correlated subquery: the outer query's tables are needed too
-            holder = holder.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)
+            holder = holder.find_ancestor(*_HOLDERS)
         return self._typer(query.sql(dialect="duckdb"))
 
     def _copy_sources(self, holder: exp.Expression, query: exp.Select) -> None:
         tables: list[exp.Expression] = []
-        if isinstance(holder, exp.Update | exp.Delete | exp.Merge) and isinstance(holder.this, exp.Table):
-            tables.append(holder.this)
+        target = holder.this.this if isinstance(holder.this, exp.Schema) else holder.this
+        if not isinstance(holder, exp.Select) and isinstance(target, exp.Table):
+            tables.append(target)
         for value in holder.args.values():
             if isinstance(value, exp.From):
                 tables.append(value.this)
@@ -244,7 +248,7 @@ class _Surroundings:
             tables.append(holder.args["using"])
         for table in tables:
             copy = self._without_parameters(table)
-            if query.find(exp.From) is None:
+            if not any(isinstance(part, exp.From) for part in query.args.values()):
                 query.from_(copy, copy=False)
             else:
                 query.join(copy, join_type="cross", copy=False)
@@ -269,8 +273,11 @@ def convert(value: object, oid: int) -> object:
         return value if isinstance(value, str) else json.dumps(value)
     if oid in ARRAY_OIDS and isinstance(value, str):
         return array_elements(value)
-    if oid in TEXT_OIDS or oid not in PARAMETER_TYPES:
-        return value
+    if isinstance(value, Decimal):
+        _, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int) or max(len(digits), len(digits) + exponent, -exponent) > _MOST_DIGITS:
+            raise EngineError(f"numeric value {value} cannot be represented: DuckDB has {_MOST_DIGITS} digits",
+                              sqlstate="22003")
     return value
 
 

@@ -46,65 +46,72 @@ class Context:
 
 
 class Statement(Prepared):
-    """A prepared statement of DuckDB."""
+    """A prepared statement of DuckDB.
 
-    def __init__(self, context: Context, kind: str, sql: str, text: Rewritten, used: Sequence[int],
-                 types: tuple[int, ...]) -> None:
+    `casts` gives the type that each parameter is cast to where it stands, None for one that stays bare; `loose` gives
+    for a bare decimal, whose value brings its own precision, the type to stand for when the value is NULL.
+    """
+
+    def __init__(self, context: Context, kind: str, sql: str, at: Sequence[Place] = (), types: tuple[int, ...] = (),
+                 casts: Mapping[int, str | None] | None = None, loose: Mapping[int, str] | None = None) -> None:
         self._context = context
         self._kind = kind
         self._sql = sql
-        self._text = text
-        self._used = used
+        self._at = at
+        self._casts = casts or {}
+        self._loose = loose or {}
+        self._text = _cast(sql, at, self._casts)
         self._fetched: tuple[Announced, ...] = ()
-        self._query = kind == "SELECT"
         self.parameters = types
 
-    def describe(self, names: Sequence[str], types: Sequence[str], *, loose_decimals: bool) -> None:
-        """Announce the columns.  `loose_decimals`: their precision depends on a parameter's value."""
+    def describe(self, names: Sequence[str], types: Sequence[str]) -> None:
+        """Announce the columns."""
         self._fetched = tuple(announced(one) for one in types)
         self.columns = tuple(
-            Column(name=name, type_oid=one.type_oid, type_modifier=-1 if loose_decimals else one.type_modifier)
+            Column(name=name, type_oid=one.type_oid, type_modifier=-1 if self._loose else one.type_modifier)
             for name, one in zip(names, self._fetched, strict=True))
 
     def execute(self, values: Sequence[Any]) -> Result:
         """Run; a query streams, anything else runs to its end first."""
-        given = {number: parameters.convert(values[number - 1], self.parameters[number - 1])
-                 for number in self._used}
+        given = {number: parameters.convert(values[number - 1], self.parameters[number - 1]) for number in self._casts}
+        absent = {number: kind for number, kind in self._loose.items() if given[number] is None}
+        text = _cast(self._sql, self._at, {**self._casts, **absent}) if absent else self._text
         session, con = self._context.session, self._context.con
         session.free()
         if self.columns is None:
-            with session.translated(self._text.sql, self._text.original):
-                changed = _driver.count(con, self._text.sql, given)
+            with session.translated(text.sql, text.original):
+                changed = _driver.count(con, text.sql, given)
             tag = statements.tag(self._kind, self._sql, created_from_query=changed is not None)
             return Result(tag=tag.replace("{}", str(changed or 0)))
-        sql, position = (self._wrapped() if self._query else (self._text.sql, self._text.original))
+        query = self._kind == "SELECT"
+        sql, position = self._wrapped(text) if query else (text.sql, text.original)
         with session.translated(sql, position):
-            if self._query:
-                self._check_unchanged(given)
+            if query:
+                self._check_unchanged(text.sql, given)
                 rows = batch_rows([column.type_oid for column in self.columns])
                 capsule = _driver.stream(con, sql, given, rows)
             else:
                 capsule = self._projected(_driver.relation(con, sql, given)).__arrow_c_stream__()
         return Result(arrow=session.streaming(capsule), tag=statements.tag(self._kind, self._sql),
-                      failure=lambda text: session.failure(text, sql, position))
+                      failure=lambda message: session.failure(message, sql, position))
 
-    def _wrapped(self) -> tuple[str, Callable[[int], int | None]]:
+    def _wrapped(self, text: Rewritten) -> tuple[str, Callable[[int], int | None]]:
         """The query with the columns that do not travel as they are cast; outer names do not matter, order is kept."""
         if all(one.expression is None for one in self._fetched):
-            return self._text.sql, self._text.original
-        start = f"SELECT {_list(self._fetched, (f'c{i}' for i in range(len(self._fetched))))} FROM (\n"
-        names = ", ".join(f"c{i}" for i in range(len(self._fetched)))
-        return (f"{start}{self._text.sql}\n) AS febe({names})",
-                lambda offset: self._text.original(offset - len(start)) if offset >= len(start) else None)
+            return text.sql, text.original
+        names = [f"c{i}" for i in range(len(self._fetched))]
+        start = f"SELECT {_list(self._fetched, names)} FROM (\n"
+        return (f"{start}{text.sql}\n) AS febe({', '.join(names)})",
+                lambda offset: text.original(offset - len(start)) if offset >= len(start) else None)
 
     def _projected(self, relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         if all(one.expression is None for one in self._fetched):
             return relation
-        return relation.project(_list(self._fetched, (f"#{i + 1}" for i in range(len(self._fetched)))))
+        return relation.project(_list(self._fetched, [f"#{i + 1}" for i in range(len(self._fetched))]))
 
-    def _check_unchanged(self, values: dict[int, Any]) -> None:
+    def _check_unchanged(self, sql: str, values: Mapping[int, Any]) -> None:
         """What was announced must still hold (plancache.c: RevalidateCachedQuery refuses the same way)."""
-        signature = _driver.bind(self._context.con, self._text.sql, values)
+        signature = _driver.bind(self._context.con, sql, values)
         if signature is None:
             return
         now = tuple(announced(one) for one in signature.types or ())
@@ -126,18 +133,22 @@ def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: 
     engine = {number: name for number, name in (signature.parameters if signature else {}).items() if name != UNKNOWN}
     types = _parameter_types(context, kind, sql, at, given, engine)
     casts = {number: parameter_cast(types[number - 1], engine.get(number)) for number in numbers}
-    text = Rewritten(sql, at, lambda place: f"CAST(${place.number} AS {casts[place.number]})" if casts[place.number] else None)
-    statement = Statement(context, kind, sql, text, sorted(numbers), types)
-    loose = False
+    known = {number: casts[number] or engine.get(number) or _UNCAST.get(types[number - 1], "VARCHAR")
+             for number in numbers}
+    loose = {number: known[number] for number in numbers
+             if casts[number] is None and types[number - 1] == oids.NUMERIC}
+    statement = Statement(context, kind, sql, at, types, casts, loose)
     if at or signature is None:
-        loose = any(casts[number] is None and types[number - 1] == oids.NUMERIC for number in numbers)
-        known = {number: casts[number] or engine.get(number) or _UNCAST.get(types[number - 1], "VARCHAR")
-                 for number in numbers}
-        signature = _describe(context, kind, sql, at, known)
+        shown = _shown(sql, at, known)
+        signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known))
+        if signature is None:
+            with context.session.translated(shown.sql, shown.original):
+                signature = _driver.bind_without_help(context.con, kind, shown.sql)
     if context.read_only and signature.writes:
         raise EngineError("cannot execute a statement that changes data in a read-only transaction", sqlstate="25006")
     if signature.names is not None and statements.first_word(sql) != "CHECKPOINT":
-        statement.describe(signature.names, signature.types or (), loose_decimals=loose)
+        # DuckDB names an expression by its text, in which the client wrote no casts
+        statement.describe([_OUR_CAST.sub(r"$\1", name) for name in signature.names], signature.types or ())
     return statement
 
 
@@ -152,20 +163,17 @@ def _bind(context: Context, sql: str, position: Callable[[int], int | None],
                                       if offset >= shift else None) from error
 
 
-def _describe(context: Context, kind: str, sql: str, at: Sequence[Place], known: Mapping[int, str],
-              ) -> _driver.Signature:
-    """The signature of a statement with its parameters typed as `known` says."""
+def _cast(sql: str, at: Sequence[Place], casts: Mapping[int, str | None]) -> Rewritten:
+    return Rewritten(sql, at, lambda place: f"CAST(${place.number} AS {casts[place.number]})"
+                     if casts[place.number] else None)
+
+
+def _shown(sql: str, at: Sequence[Place], known: Mapping[int, str]) -> Rewritten:
+    """The statement with every parameter typed, to be described."""
+    if _driver.HAS_BIND:
+        return _cast(sql, at, known)
     # a 1.x relation is lazy only without parameters
-    marker = "${}" if _driver.HAS_BIND else "NULL"
-    shown = Rewritten(sql, at, lambda place: f"CAST({marker.format(place.number)} AS {known[place.number]})")
-    signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known))
-    if signature is None:
-        with context.session.translated(shown.sql, shown.original):
-            signature = _driver.bind_without_help(context.con, kind, shown.sql)
-    if signature.names is not None:
-        # DuckDB names an expression by its text, in which the client wrote no casts
-        signature.names = [_OUR_CAST.sub(r"$\1", name) for name in signature.names]
-    return signature
+    return Rewritten(sql, at, lambda place: f"CAST(NULL AS {known[place.number]})")
 
 
 def _parameter_types(context: Context, kind: str, sql: str, at: Sequence[Place], given: Sequence[int],
@@ -189,9 +197,11 @@ def _parameter_types(context: Context, kind: str, sql: str, at: Sequence[Place],
         left = dict.fromkeys(wanted - found.keys(), "VARCHAR")
         for candidate in _CANDIDATES if left and kind in _TRIED else ():
             tried = dict.fromkeys(left, candidate)
+            shown = _shown(sql, at, declared | found | tried)
             try:
-                _describe(context, kind, sql, at, declared | found | tried)
-            except EngineError:
+                if _driver.bind(context.con, shown.sql, dict.fromkeys(numbers)) is None:
+                    _driver.bind_without_help(context.con, kind, shown.sql)
+            except duckdb.Error:
                 continue
             left = tried
             break
@@ -207,11 +217,11 @@ def _pivot(context: Context, sql: str) -> Statement:
                           sqlstate="0A000")
     context.session.free()
     relation = _driver.relation(context.con, sql, {})
-    statement = Statement(context, "MULTI", sql, Rewritten(sql, (), lambda place: None), (), ())
-    statement.describe(relation.columns, [str(one) for one in relation.types], loose_decimals=False)
+    statement = Statement(context, "MULTI", sql)
+    statement.describe(relation.columns, [str(one) for one in relation.types])
     return statement
 
 
-def _list(fetched: Sequence[Announced], names: Iterable[str]) -> str:
+def _list(fetched: Sequence[Announced], names: Sequence[str]) -> str:
     return ", ".join(one.expression.format(name) if one.expression else name
                      for one, name in zip(fetched, names, strict=True))
