@@ -11,7 +11,6 @@ from .harness import Contender, Measurement, Round, Row, Settings
 
 ROWS = [(i, i * 1_000_000_007, i * 0.5, f"some text {i}", i % 3 == 0, None if i % 10 == 0 else i % 100)
         for i in range(2_000)]
-OIDS = (23, 20, 701, 25, 16, 23)
 
 
 def _fields(row: tuple[Any, ...]) -> list[bytes | None]:
@@ -19,6 +18,13 @@ def _fields(row: tuple[Any, ...]) -> list[bytes | None]:
     a, b, c, d, e, f = row
     return [struct.pack("!i", a), struct.pack("!q", b), struct.pack("!d", c), d.encode(), struct.pack("!?", e),
             None if f is None else struct.pack("!i", f)]
+
+
+def _kinds() -> list[int]:
+    from febe._kernel import kinds
+
+    return [kinds.INT4_BINARY, kinds.INT8_BINARY, kinds.FLOAT8_BINARY, kinds.STRING_BINARY, kinds.BOOL_BINARY,
+            kinds.INT4_BINARY]
 
 
 def _messages() -> bytes:
@@ -36,11 +42,10 @@ def febe_decode(settings: Settings) -> Iterator[Round]:
     from febe._kernel.frames import FrameScanner
     from febe._kernel.row import row_type
     from febe._kernel.rows import RowDecoder
-    from febe.types import TYPES
 
     data = _messages()
     scanner = FrameScanner([1 << 30] * 256, b"D")
-    decoder = RowDecoder([TYPES.by_oid(oid).decode_binary for oid in OIDS], row_type(tuple("abcdef")))
+    decoder = RowDecoder(_kinds(), row_type(tuple("abcdef")))
 
     def decode() -> list[tuple[Any, ...]]:
         frames, _position, _status = scanner.scan(data, 0, 100)
@@ -69,9 +74,8 @@ def pygwire_decode(settings: Settings) -> Iterator[Round]:
 
 def febe_encode(settings: Settings) -> Iterator[Round]:
     from febe._kernel.rows import RowEncoder
-    from febe.types import TYPES
 
-    encoder = RowEncoder([TYPES.by_oid(oid).encode_binary for oid in OIDS])
+    encoder = RowEncoder(_kinds())
     assert encoder.encode(ROWS) == _messages()
     yield lambda: spread(times(lambda: encoder.encode(ROWS), settings["repeats"]))
 

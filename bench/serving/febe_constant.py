@@ -1,13 +1,9 @@
 """febe.server with an engine that answers every statement with the constant 1."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import uvloop
-
-from febe.server import serve
-from febe.server.engine import Column, Engine, EngineSession, Prepared, Result
+from febe.server import Column, Engine, EngineSession, Prepared, Result, run
 from febe.types.oids import INT4
 
 
@@ -30,10 +26,4 @@ class Constant(Engine):
         return Session()
 
 
-async def main() -> None:
-    listener = await serve(Constant(), host="127.0.0.1", port=0)
-    print("port", listener.port, flush=True)
-    await asyncio.Event().wait()
-
-
-uvloop.run(main())
+run(Constant(), port=0, ready=lambda listener: print("port", listener.port, flush=True))
