@@ -31,6 +31,6 @@ class SourceFinder:
 if os.environ.get("FEBE_KERNEL") == "python":
     sys.meta_path.insert(0, SourceFinder)
 
-from febe._kernel import decode, encode, frames  # noqa: E402 - the finder comes first
+from febe._kernel import encode, frames, parameters, rows  # noqa: E402 - the finder comes first
 
-KIND = "compiled" if decode.COMPILED and encode.COMPILED and frames.COMPILED else "python"
+KIND = "compiled" if all(module.COMPILED for module in (encode, frames, parameters, rows)) else "python"

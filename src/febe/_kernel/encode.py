@@ -1,5 +1,5 @@
-# mypy: disable-error-code="import-untyped,untyped-decorator"
-"""Rows to DataRow messages and parameters to Bind (manual: "Message Formats").
+# mypy: disable-error-code="import-untyped,untyped-decorator,no-any-return"
+"""Python values to bytes in both formats.
 
 Text forms are those of PostgreSQL's output functions with DateStyle ISO, bytea_output hex and TimeZone UTC.
 """
@@ -25,14 +25,14 @@ from febe._kernel.errors import MalformedRow, ValueEncodeError
 
 if cython.compiled:
     from cython.cimports.febe._kernel.floats import float4_text, float8_text
-    from cython.cimports.febe._kernel.wire import Encode, put, put16, put32
+    from cython.cimports.febe._kernel.wire import Encode, put, put32
 
     _ENCODE = cython.declare(Encode[34])
 else:
     from febe._kernel.floats import float4_text, float8_text
-    from febe._kernel.wire import put, put16, put32
+    from febe._kernel.wire import put, put32
 
-    _ENCODE: list[Any] = [None] * kinds.COUNT
+    _ENCODE = [None] * kinds.COUNT
 
 COMPILED: bool = cython.compiled
 
@@ -398,7 +398,8 @@ def encode_value(kind: int, value: object) -> bytes:
     return _ENCODE[code](value)
 
 
-def _codes(columns: Sequence[int | Callable[[Any], bytes]]) -> bytes:
+def codes_of(columns: Sequence[int | Callable[[Any], Any]]) -> bytes:
+    """Give one byte per column: its hot kind, or CALL for a callable."""
     codes = [column if isinstance(column, int) else kinds.CALL for column in columns]
     for code in codes:
         if code < 0 or code == 1 or code >= kinds.COUNT:
@@ -409,7 +410,7 @@ def _codes(columns: Sequence[int | Callable[[Any], bytes]]) -> bytes:
 
 
 @cython.cfunc
-def _cells(
+def gather(
     codes: bytes, functions: list[Any], values: Sequence[object], row: cython.Py_ssize_t, cells: list[Any]
 ) -> cython.Py_ssize_t:
     """Append every value's bytes (None for NULL) to `cells`; gives their length with the length words."""
@@ -436,7 +437,7 @@ def _cells(
 
 
 @cython.cfunc
-def _put_cells(out: cython.p_uchar, pos: cython.Py_ssize_t, cells: list[Any]) -> cython.Py_ssize_t:
+def put_cells(out: cython.p_uchar, pos: cython.Py_ssize_t, cells: list[Any]) -> cython.Py_ssize_t:
     size: cython.Py_ssize_t
     for cell in cells:
         if cell is None:
@@ -449,79 +450,3 @@ def _put_cells(out: cython.p_uchar, pos: cython.Py_ssize_t, cells: list[Any]) ->
             put(out, pos + 4, data, size)
             pos += 4 + size
     return pos
-
-
-@cython.cclass
-class RowEncoder:
-    """Encodes rows of one description as DataRow messages."""
-
-    _kinds: bytes
-    _functions: list[Any]
-
-    def __init__(self, columns: Sequence[int | Callable[[Any], bytes]]) -> None:
-        """Take each column's hot kind, or a callable that gives a value's bytes (not called for None)."""
-        self._kinds = _codes(columns)
-        self._functions = list(columns)
-
-    def encode(self, rows: Sequence[Sequence[object]]) -> bytes:
-        """Encode rows, one message each.
-
-        Errors: ValueEncodeError for a value; MalformedRow for a row of another width, or over PostgreSQL's 1 GB.
-        """
-        pos: cython.Py_ssize_t = 0
-        size: cython.Py_ssize_t
-        row: cython.Py_ssize_t = 0
-        buffer: bytearray = bytearray(256 + 16 * len(self._kinds))
-        cells: list[Any] = []
-        for values in rows:
-            cells.clear()
-            size = 6 + _cells(self._kinds, self._functions, values, row, cells)
-            if size > 0x3FFFFFFF:
-                raise MalformedRow(f"row {row} is too long for a message")
-            if pos + 1 + size > len(buffer):
-                buffer.extend(bytes(len(buffer) + 1 + size))
-            out: cython.p_uchar = buffer
-            out[pos] = 68
-            put32(out, pos + 1, size)
-            put16(out, pos + 5, len(self._kinds))
-            pos = _put_cells(out, pos + 7, cells)
-            row += 1
-        return bytes(memoryview(buffer)[:pos])
-
-
-@cython.cclass
-class ParameterEncoder:
-    """Encodes the parameters of one statement as Bind messages."""
-
-    _kinds: bytes
-    _functions: list[Any]
-
-    def __init__(self, columns: Sequence[int | Callable[[Any], bytes]]) -> None:
-        """Take each parameter's hot kind, or a callable that gives a value's bytes (not called for None)."""
-        self._kinds = _codes(columns)
-        self._functions = list(columns)
-
-    def encode(self, prefix: bytes, values: Sequence[object], suffix: bytes, trailer: bytes) -> bytes:
-        """Encode a Bind and put `trailer` after it.
-
-        `prefix`: portal, statement and parameter formats; `suffix`: result formats; `trailer`: whole messages.
-        Errors: as RowEncoder.encode, the row being 0.
-        """
-        cells: list[Any] = []
-        pos: cython.Py_ssize_t
-        size: cython.Py_ssize_t = (
-            6 + len(prefix) + _cells(self._kinds, self._functions, values, 0, cells) + len(suffix)
-        )
-        if size > 0x3FFFFFFF:
-            raise MalformedRow("the parameters are too long for a message")
-        buffer: bytearray = bytearray(1 + size + len(trailer))
-        out: cython.p_uchar = buffer
-        out[0] = 66
-        put32(out, 1, size)
-        put(out, 5, prefix, len(prefix))
-        pos = 5 + len(prefix)
-        put16(out, pos, len(self._kinds))
-        pos = _put_cells(out, pos + 2, cells)
-        put(out, pos, suffix, len(suffix))
-        put(out, pos + len(suffix), trailer, len(trailer))
-        return bytes(buffer)

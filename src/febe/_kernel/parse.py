@@ -77,7 +77,8 @@ def parse_float4(raw: bytes) -> float:
         raise ValueError("floating point number out of range") from None
     if single == 0.0 and value != 0.0:
         raise ValueError("floating point number out of range")
-    return shortest_float4(single)
+    short: float = shortest_float4(single)
+    return short
 
 
 def parse_numeric(raw: bytes) -> Decimal:

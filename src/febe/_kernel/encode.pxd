@@ -1,0 +1,3 @@
+# What other kernel modules cimport from encode.py.
+cdef Py_ssize_t gather(bytes codes, list functions, object values, Py_ssize_t row, list cells)
+cdef Py_ssize_t put_cells(unsigned char *out, Py_ssize_t pos, list cells)

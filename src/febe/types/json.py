@@ -1,0 +1,19 @@
+"""json and jsonb as what json.loads gives (manual: "JSON Types").
+
+Any value json.dumps takes can be sent; a str is sent as a JSON string, a `Json` as the JSON text it is.
+"""
+
+from __future__ import annotations
+
+from febe._kernel import kinds
+from febe._kernel.encode import Json
+from febe.types import oids
+from febe.types._codec import Registry, hot
+
+__all__ = ["Json", "register"]
+
+
+def register(registry: Registry) -> None:
+    """Add json and jsonb."""
+    hot(registry, oids.JSON, kinds.JSON_TEXT, Json)
+    hot(registry, oids.JSONB, kinds.JSONB_TEXT, dict)
