@@ -31,8 +31,10 @@ def receive(dsn: str, sql: str, *, binary: bool) -> int:
         while (result := connection.get_result()) is not None:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise RuntimeError(result.error_message.decode().strip())
-            if rows == 0 and result.ntuples and result.fformat(0) != int(binary):
-                raise RuntimeError("the server did not answer in the format that was asked for")
+            if rows == 0 and result.ntuples:
+                seen = result.fformat(0), (result.get_value(0, 3) or b"")[:4]
+                if seen != (int(binary), b"row "):
+                    raise RuntimeError(f"not the rows that were asked for: {seen}")
             rows += result.ntuples
             result.clear()
         return rows
