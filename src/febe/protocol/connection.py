@@ -406,6 +406,10 @@ class Connection:
 
     # The state
 
+    def follow(self, other: Connection) -> None:
+        """Go on from where `other` is, which reads the other side of the same conversation."""
+        self.state, self._pending, self.transaction_status = other.state, other._pending, other.transaction_status
+
     def _enqueue(self, answer: State) -> None:
         if self.state is State.IDLE:
             self.state = answer

@@ -53,6 +53,8 @@ class Kind(Generic[T]):
 
     notation: str = ""
     """As the manual writes it."""
+    secret: bool = False
+    """Whether a trace shows it only to those who ask."""
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[T, int]:
         """Read at `pos`; return the value and the offset after it.
@@ -343,6 +345,8 @@ class When(Kind["T | None"]):
 class Secret(Kind[T]):
     """A field that a trace shows only to those who ask for it."""
 
+    secret = True
+
     def __init__(self, kind: Kind[T]) -> None:
         self.kind = kind
         self.notation, self.read, self.write = kind.notation, kind.read, kind.write  # type: ignore[method-assign]
@@ -353,6 +357,8 @@ class Secret(Kind[T]):
 
 class _SecretValue(_Value):
     """A Value of which a trace shows the length alone."""
+
+    secret = True
 
     def trace(self, value: bytes | None, hide: Hide = NOTHING_HIDDEN) -> str:
         if value is None or not hide:

@@ -106,6 +106,11 @@ class Message:
                                       fatal=False)
         return cls(**values)
 
+    @classmethod
+    def has_secrets(cls) -> bool:
+        """Whether a field of it is shown only to those who ask for secrets."""
+        return any(kind.secret for _name, kind in cls.fields)
+
     def trace(self, hide: Hide = NOTHING_HIDDEN) -> str:
         """The fields as libpq's PQtrace prints them, each with a leading blank."""
         code = ""
