@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from febe.engines.duckdb import DuckDBSession
 from febe.engines.duckdb.parameters import Rewritten, array_elements, places
 from febe.server.engine import EngineError
 from tests.engines.conftest import Run
@@ -34,9 +35,11 @@ INFERRED: list[tuple[str, list[int], list[int]]] = [
     ("select a from t where a = any($1)", [], [INT4_ARRAY]), ("select 1 from t where b = any($1)", [], [TEXT_ARRAY]),
     ("select a from t where a is not distinct from $1", [], [INT4]), ("select a from t where $1", [], [BOOL]),
     ("select a + $1 from t", [], [INT4]), ("select $1 * (a + 1) from t", [], [INT4]), ("select $1 + 1", [], [INT4]),
-    ("select $1 + $2", [INT8], [INT8, INT8]), ("select f / $1 from t", [], [FLOAT8]), ("select d * $1 from t", [], [NUMERIC]),
+    ("select $1 + $2", [INT8], [INT8, INT8]), ("select f / $1 from t", [], [FLOAT8]), ("select d * $1 from t", [],
+    [NUMERIC]),
     ("select 1 from t where a = $1 + 1", [], [INT4]), ("select ts + $1 from t", [], [INTERVAL]),
-    ("select ts - $1 from t", [], [TIMESTAMP]), ("select da - $1 from t", [], [DATE]), ("select da + $1 from t", [], [INT4]),
+    ("select ts - $1 from t", [], [TIMESTAMP]), ("select da - $1 from t", [], [DATE]), ("select da + $1 from t", [],
+    [INT4]),
     ("select $1 || 'x'", [], [TEXT]), ("select concat($1, a) from t", [], [TEXT]), ("select lower($1)", [], [TEXT]),
     ("select length($1)", [], [TEXT]), ("select substr('abc', $1)", [], [INT8]), ("select sqrt($1)", [], [FLOAT8]),
     ("select abs($1)", [], [FLOAT8]), ("select extract(year from $1)", [], [TIMESTAMPTZ]),
@@ -50,15 +53,18 @@ INFERRED: list[tuple[str, list[int], list[int]]] = [
     ("insert into two select $1, $2", [], [INT4, TEXT]), ("insert into t(a) values ($1), ($2)", [], [INT4, INT4]),
     ("create table made as select $1::int as x", [], [INT4]), ("insert into t(a) values ($1 + 1)", [], [INT4]),
     ("update t set a = $1, b = $2 where d > $3", [], [INT4, TEXT, NUMERIC]),
-    ("update t set a = a + $1 where b = $2 returning *", [], [INT4, TEXT]), ("delete from t where ts < $1", [], [TIMESTAMP]),
+    ("update t set a = a + $1 where b = $2 returning *", [], [INT4, TEXT]), ("delete from t where ts < $1", [],
+    [TIMESTAMP]),
     ("merge into t using (select $1::int as k) s on t.a = s.k when matched then update set b = $2", [], [INT4, TEXT]),
     ("with x as (select * from t where a = $1) select * from x where b = $2", [], [INT4, TEXT]),
     ("with x as (select a + $1 as q from t) select q - $2 from x", [], [INT4, INT4]),
     ("select (select max(a) from t where a < $1)", [], [INT4]),
     ("select 1 from t t1 where exists (select 1 from t t2 where t1.a + $1 = t2.a)", [], [INT4]),
-    ("select a from t where $1::text is null or b = $1", [], [TEXT]), ("explain select a from t where a = $1", [], [INT4]),
+    ("select a from t where $1::text is null or b = $1", [], [TEXT]), ("explain select a from t where a = $1", [],
+    [INT4]),
     ("select a from t -- $9\nwhere b = '$8' and a = $1", [], [INT4]),
-    ("select a from t where a > $1 union all select $2", [], [INT4, TEXT]), ("select a from t where b = $1", [VARCHAR], [VARCHAR]),
+    ("select a from t where a > $1 union all select $2", [], [INT4, TEXT]), ("select a from t where b = $1", [VARCHAR],
+    [VARCHAR]),
     ("select count(*) from t where a = $1", [TEXT], [TEXT]), ("select h + $1 from t", [], [NUMERIC]),
     ("select row_number() over (order by a) from t qualify row_number() over (order by a) < $1", [], [INT8]),
 ]
@@ -73,8 +79,8 @@ def table(run: Run) -> Run:
     return run
 
 
-@pytest.mark.parametrize(("sql", "given", "expected"), INFERRED, ids=[f"{sql} {given or ''}" for sql, given, _ in INFERRED])
-def test_types(session, table: Run, sql: str, given: list[int], expected: list[int]) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("sql", "given", "expected"), INFERRED, ids=[f"{row[0]} {row[1] or ''}" for row in INFERRED])
+def test_types(session: DuckDBSession, table: Run, sql: str, given: list[int], expected: list[int]) -> None:
     if "x.y" in sql:
         with pytest.raises(EngineError) as caught:
             session.prepare(sql, given)
@@ -105,14 +111,15 @@ def test_names_do_not_show_our_casts(table: Run) -> None:
     ("select $1", [INT4], [5], [(5,)]), ("select $1", [INT8], [5], [(5,)]), ("select $1", [FLOAT4], [0.5], [(0.5,)]),
     ("select $1", [NUMERIC], [Decimal("12345678901234567890.123")], [(Decimal("12345678901234567890.123"),)]),
     ("select $1 = 0.1", [NUMERIC], [Decimal("0.1")], [(True,)]), ("select $1", [BOOL], [True], [(True,)]),
-    ("select $1", [BYTEA], [b"\0\xff"], [(b"\0\xff",)]), ("select $1::text", [UUID_], [UUID(int=5)], [(str(UUID(int=5)),)]),
+    ("select $1", [BYTEA], [b"\0\xff"], [(b"\0\xff",)]), ("select $1::text", [UUID_], [UUID(int=5)],
+    [(str(UUID(int=5)),)]),
     ("select $1", [DATE], [datetime.date(2020, 2, 29)], [(datetime.date(2020, 2, 29),)]),
     ("select $1", [TIME], [datetime.time(1, 2, 3)], [(datetime.time(1, 2, 3),)]),
     ("select $1", [TIMESTAMP], [datetime.datetime(2020, 1, 1)], [(datetime.datetime(2020, 1, 1),)]),
-    ("select $1::text", [TIMESTAMPTZ], [datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)],
+    ("select $1::text", [TIMESTAMPTZ], [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)],
      [("2020-01-01 00:00:00+00",)]),
     ("select $1::text", [INTERVAL], [datetime.timedelta(days=1, seconds=2)], [("1 day 00:00:02",)]),
-    ("select $1->>'k'", [JSON], ['{"k": 1}'], [("1",)]), ("select $1->>'k'", [JSON], [{"k": 1}], [("1",)]),
+    ("select $1->>'k'", [JSON], [{"k": 1}], [("1",)]), ("select $1", [JSON], ["a"], [('"a"',)]),
     ("select $2", [INT4, INT4], [1, 2], [(2,)]), ("select h + $1 from t", [], [Decimal(5)], [(Decimal(6),)]),
     ("select $1 || $1", [], ["ab"], [("abab",)]), ("select $10 || $1", [TEXT] * 10, list("abcdefghij"), [("ja",)]),
     ("select typeof($1), typeof($2)", [INT8, INT2], [1, 1], [("BIGINT", "SMALLINT")]),
@@ -129,7 +136,8 @@ def test_values(table: Run, sql: str, given: list[int], values: list[object], ex
     ("select a from t where a = $1", [TEXT], ["x"], "22P02"), ("select $1", [NUMERIC], [Decimal("NaN")], "22003"),
     ("select a = any($1) from t", [], ["{{1}}"], "0A000"), ("select a = any($1) from t", [], ["1"], "22P02"),
     ("select a = any($1) from t", [], ["{x}"], "22P02"), ("pivot t on b using sum(a) group by $1", [], [], "42601"),
-    ("insert into t(a) values ($1) returning a + $2", [], [1, 2], "0A000"), ("select $1", [NUMERIC], [Decimal("1e40")], "22003"),
+    ("insert into t(a) values ($1) returning a + $2", [], [1, 2], "0A000"), ("select $1", [NUMERIC],
+    [Decimal("1e40")], "22003"),
 ])
 def test_refused(table: Run, sql: str, given: list[int], values: list[object], sqlstate: str) -> None:
     with pytest.raises((EngineError, OSError)) as caught:
@@ -140,7 +148,7 @@ def test_refused(table: Run, sql: str, given: list[int], values: list[object], s
         assert sqlstate == "22P02" and "Conversion Error" in str(caught.value)
 
 
-def test_execute_again_with_other_values(session, table: Run) -> None:  # type: ignore[no-untyped-def]
+def test_execute_again_with_other_values(session: DuckDBSession, table: Run) -> None:
     prepared = session.prepare("insert into t(a) values ($1)", [])
     assert [prepared.execute([i]).tag for i in (5, 6)] == ["INSERT 0 1"] * 2
     assert table("select a from t where a > $1 order by a", [4]).rows == [(5,), (6,)]
@@ -150,7 +158,8 @@ def test_a_rewritten_text_knows_where_it_came_from() -> None:
     sql = "a $1 b $22 c"
     text = Rewritten(sql, places(sql), lambda place: f"CAST(${place.number} AS X)" if place.number == 22 else None)
     assert text.sql == "a $1 b CAST($22 AS X) c"
-    assert [text.original(text.sql.index(mark)) for mark in ("a", "$1", "b", "CAST", "AS X", " c")] == [0, 2, 5, 7, 7, 10]
+    marks = ("a", "$1", "b", "CAST", "AS X", " c")
+    assert [text.original(text.sql.index(mark)) for mark in marks] == [0, 2, 5, 7, 7, 10]
     assert text.original(-1) is None and text.original(1000) is None
 
 

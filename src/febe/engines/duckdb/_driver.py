@@ -114,7 +114,8 @@ def stream(con: Connection, sql: str, values: Mapping[int, Any], rows: int) -> o
         return con._submit(sql, named, "stream", rows).arrow_capsule()
     if values:
         # with parameters a 1.x relation is computed at once; the result of execute() streams
-        return con.execute(sql, _listed(values)).fetch_record_batch(rows).__arrow_c_stream__()
+        executed: Any = con.execute(sql, _listed(values))
+        return executed.fetch_record_batch(rows).__arrow_c_stream__()
     return con.sql(sql).fetch_arrow_reader(rows).__arrow_c_stream__()
 
 

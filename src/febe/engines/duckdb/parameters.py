@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -23,6 +24,9 @@ from febe.types import oids
 
 Typer = Callable[[str], str | None]
 """Gives the DuckDB type of the only column of a query, None when it does not bind."""
+
+_Node = Any
+"""A node of sqlglot's tree: Expr since its version 30, Expression before."""
 
 _MARK = "febe_parameter_"
 _MOST_DIGITS = 38
@@ -112,7 +116,7 @@ def infer(sql: str, at: Sequence[Place], known: Mapping[int, str], typer: Typer)
     return found
 
 
-def _parse(sql: str) -> exp.Expression | None:
+def _parse(sql: str) -> _Node | None:
     for dialect in ("duckdb", "postgres"):
         try:
             tree = sqlglot.parse_one(sql, dialect=dialect)
@@ -139,7 +143,7 @@ class _Surroundings:
 
     def asked(self, column: exp.Column) -> str | None:
         """The type that a parameter's surroundings ask for."""
-        node: exp.Expression = column
+        node: _Node = column
         parent = node.parent
         while isinstance(parent, exp.Paren | exp.Neg):
             node, parent = parent, parent.parent
@@ -169,7 +173,7 @@ class _Surroundings:
             return self._siblings(parent, node)
         return self._inserted(node, parent)
 
-    def _operand(self, parent: exp.Binary, node: exp.Expression) -> str | None:
+    def _operand(self, parent: exp.Binary, node: _Node) -> str | None:
         """An operand is taken for the other's type; what is added to a time is an interval (pg_operator)."""
         other = self._type(parent.expression if parent.this is node else parent.this)
         if other is None:
@@ -185,8 +189,8 @@ class _Surroundings:
                 return "DECIMAL"
         return other
 
-    def _siblings(self, parent: exp.Expression, node: exp.Expression) -> str | None:
-        candidates: list[exp.Expression] = []
+    def _siblings(self, parent: _Node, node: _Node) -> str | None:
+        candidates: list[_Node] = []
         if isinstance(parent, exp.Case):
             candidates = [branch.args["true"] for branch in parent.args.get("ifs", []) if branch.args.get("true")]
             if parent.args.get("default") is not None:
@@ -198,9 +202,9 @@ class _Surroundings:
                 return kind
         return None
 
-    def _inserted(self, node: exp.Expression, parent: exp.Expression) -> str | None:
+    def _inserted(self, node: _Node, parent: _Node) -> str | None:
         """The type of the column that a value of INSERT ... VALUES or a projection of INSERT ... SELECT goes to."""
-        insert: exp.Expression | None = None
+        insert: _Node | None = None
         if isinstance(parent, exp.Alias):
             node, parent = parent, parent.parent or parent
         if isinstance(parent, exp.Tuple) and isinstance(parent.parent, exp.Values):
@@ -218,7 +222,7 @@ class _Surroundings:
         listed = ", ".join(f"c{i}" for i in range(index + 1))
         return self._typer(f"SELECT c{index} FROM {table.sql(dialect='duckdb')} AS t({listed})")
 
-    def _type(self, node: exp.Expression) -> str | None:
+    def _type(self, node: _Node) -> str | None:
         """The type of an expression where it stands, asked of DuckDB's binder."""
         inner = node.this if isinstance(node, exp.Paren) else node
         if _number(inner):
@@ -234,8 +238,8 @@ class _Surroundings:
             holder = holder.find_ancestor(*_HOLDERS)
         return self._typer(query.sql(dialect="duckdb"))
 
-    def _copy_sources(self, holder: exp.Expression, query: exp.Select) -> None:
-        tables: list[exp.Expression] = []
+    def _copy_sources(self, holder: _Node, query: exp.Select) -> None:
+        tables: list[_Node] = []
         target = holder.this.this if isinstance(holder.this, exp.Schema) else holder.this
         if not isinstance(holder, exp.Select) and isinstance(target, exp.Table):
             tables.append(target)
@@ -243,7 +247,9 @@ class _Surroundings:
             if isinstance(value, exp.From):
                 tables.append(value.this)
             elif isinstance(value, exp.With):
-                query.set(next(key for key in query.arg_types if key.startswith("with")), self._without_parameters(value))
+                # the argument is called with_ since sqlglot 28, with before
+                key = next(key for key in query.arg_types if key.startswith("with"))
+                query.set(key, self._without_parameters(value))
         if isinstance(holder, exp.Merge) and holder.args.get("using") is not None:
             tables.append(holder.args["using"])
         for table in tables:
@@ -255,10 +261,10 @@ class _Surroundings:
         for join in holder.args.get("joins") or []:
             query.append("joins", self._without_parameters(join))
 
-    def _without_parameters(self, node: exp.Expression) -> exp.Expression:
+    def _without_parameters(self, node: _Node) -> _Node:
         return node.copy().transform(lambda inner: self._null(_number(inner)) if _number(inner) else inner)
 
-    def _null(self, number: int) -> exp.Expression:
+    def _null(self, number: int) -> _Node:
         kind = self.known.get(number)
         return exp.cast(exp.null(), kind, dialect="duckdb") if kind else exp.null()
 
@@ -270,9 +276,12 @@ def convert(value: object, oid: int) -> object:
     if value is None:
         return None
     if oid in (oids.JSON, oids.JSONB):
-        return value if isinstance(value, str) else json.dumps(value)
+        return json.dumps(value)
     if oid in ARRAY_OIDS and isinstance(value, str):
         return array_elements(value)
+    if oid == oids.INTERVAL and isinstance(value, str):
+        # PostgreSQL writes a plus after a negative field, DuckDB does not read it
+        return value.replace("+", "")
     if isinstance(value, Decimal):
         _, digits, exponent = value.as_tuple()
         if not isinstance(exponent, int) or max(len(digits), len(digits) + exponent, -exponent) > _MOST_DIGITS:

@@ -7,6 +7,7 @@ looked for, and every glob expanded, when the engine starts; afterwards the file
 from __future__ import annotations
 
 import glob
+import importlib
 import os
 import re
 from collections.abc import Iterable
@@ -124,7 +125,7 @@ def load(con: duckdb.DuckDBPyConnection, source: Source, *, views: bool, read_on
 def _arrow(source: Source) -> Any:
     """The record batches of Arrow IPC files, of the file format or the stream format."""
     try:
-        import pyarrow
+        pyarrow: Any = importlib.import_module("pyarrow")
     except ModuleNotFoundError:
         raise SourceError(f"{source.paths[0]}: Arrow files need the package pyarrow (pip install pyarrow)") from None
     tables = []

@@ -15,11 +15,13 @@ _CLOSED = {"ATTACH": "ATTACH", "DETACH": "DETACH", "LOAD": "LOAD", "EXTENSION": 
 # The server's session answers these itself; one that gets here came in a form it does not know.
 _SESSION = {"SET", "VARIABLE_SET", "TRANSACTION", "PREPARE", "EXECUTE"}
 
-_PRAGMAS = frozenset("""
-    collations database_list database_size functions platform show show_databases show_tables show_tables_expanded
-    storage_info table_info user_agent version pragma_collations pragma_database_size pragma_platform pragma_show
-    pragma_storage_info pragma_table_info pragma_user_agent pragma_version
-""".split())
+_PRAGMAS = frozenset((
+    "collations", "database_list", "database_size", "functions", "platform",
+    "show", "show_databases", "show_tables", "show_tables_expanded", "storage_info",
+    "table_info", "user_agent", "version", "pragma_collations", "pragma_database_size",
+    "pragma_platform", "pragma_show", "pragma_storage_info", "pragma_table_info", "pragma_user_agent",
+    "pragma_version",
+))
 _EXPLAINED = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "PIVOT", "UNPIVOT",
               "DESCRIBE", "SHOW", "SUMMARIZE", "CREATE")
 _MODIFIERS = ("OR", "REPLACE", "TEMP", "TEMPORARY", "LOCAL", "GLOBAL", "UNLOGGED", "PERSISTENT", "RECURSIVE", "UNIQUE",

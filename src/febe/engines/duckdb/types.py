@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from febe.types import oids
 
 _TEXT_CAST = "CAST({} AS VARCHAR)"
-# hour() of an interval is its microseconds divided, so this tells what Arrow's nanoseconds cannot hold; DuckDB wraps them.
+# Arrow counts the time of an interval in nanoseconds and DuckDB lets them wrap; hour() is the undivided microseconds.
 _INTERVAL_CHECK = ("CASE WHEN abs(hour({0})) < 2562047 OR {0} IS NULL THEN {0} "
                    "ELSE error('interval out of range') END")
 
