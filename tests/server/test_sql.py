@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from febe.server.sql import TokenKind, split, tokens
+from febe.server.sql import TokenKind, split, tokens, verb
 
 
 @pytest.mark.parametrize(("sql", "expected"), [
@@ -41,6 +41,7 @@ from febe.server.sql import TokenKind, split, tokens
 def test_split(sql: str, expected: list[tuple[str, int, str]]) -> None:
     found = split(sql)
     assert [(s.sql, s.offset, s.verb) for s in found] == expected
+    assert [verb(s.sql) for s in found] == [s.verb for s in found]
     assert all(sql[s.offset:s.offset + len(s.sql)] == s.sql for s in found)
 
 
