@@ -56,8 +56,8 @@ $(BIN)/python:
 
 .venv/.febe: $(KERNEL_SOURCES) | $(BIN)/python
 	$(call quietly,installing febe and compiling its kernel,FEBE_KERNEL=$(KERNEL) $(PIP) install --no-deps --editable .)
-	@$(BIN)/python -c 'from febe._kernel import KIND; KIND == "compiled" or print("febe: its kernel is interpreted:\
-	  right, and slower (a C compiler would be used)")'
+	@$(BIN)/python -c 'from febe._kernel import KIND; KIND == "compiled" or print("febe: without a C compiler the "\
+	  "kernel runs interpreted, correct and slower")'
 	@touch $@
 
 # febe itself is installed by then, so pip adds only what the extra names.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from febe import __version__
 from febe.cli.serve import serve
 
 __all__ = ["febe"]
 
 
 @click.group()
-@click.version_option(package_name="febe", message="febe %(version)s")
+@click.version_option(__version__, message="febe %(version)s")
 def febe() -> None:
     """PostgreSQL's protocol: serve data to every PostgreSQL client."""
 
