@@ -29,7 +29,7 @@ from febe.protocol.states import State
 
 _INT32 = Struct("!i")
 
-Decode = Callable[[bytes, int, int], list[Row]]
+DecodeRun = Callable[[bytes, int, int], list[Row]]
 
 
 class Answer:
@@ -49,17 +49,19 @@ class Answer:
     parameter_types: list[int] = []  # noqa: RUF012 - replaced, never changed
     columns: list[FieldDescription] = []  # noqa: RUF012
 
-    def __init__(self, session: Session, decode: Decode | None = None, one: bool = False) -> None:
+    def __init__(self, session: Session, decode: DecodeRun | None = None, one: bool = False) -> None:
         self.session = session
         self.decode = decode
         self.one = one
 
     def check(self) -> None:
-        """Raise what went wrong, if anything did: the server's error first."""
+        """Raise what went wrong, if anything did; what we refused may be the cause of the server's error."""
+        if self.failure is not None:
+            if self.error is not None:
+                raise self.failure from self.error
+            raise self.failure
         if self.error is not None:
             raise self.error
-        if self.failure is not None:
-            raise self.failure
 
     # What to do with each event
 
@@ -198,4 +200,4 @@ async def converse(session: Session, out: bytes, answer: Answer) -> None:
         raise
 
 
-__all__ = ["Answer", "Decode", "converse"]
+__all__ = ["Answer", "DecodeRun", "converse"]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import TypeVar
+from typing import cast
 
 from febe._kernel.errors import ValueEncodeError
 from febe._kernel.parameters import ParameterEncoder
-from febe._kernel.row import Row, row_type
+from febe._kernel.row import row_type
 from febe._kernel.rows import RowDecoder
-from febe.flows.answer import Answer, Decode, converse
+from febe.flows.answer import Answer, DecodeRun, converse
 from febe.flows.errors import EncodeError
 from febe.flows.session import Session
 from febe.protocol.extended import Close, Describe, Execute, Flush, Parse, Sync
 from febe.protocol.simple import FieldDescription
 from febe.protocol.states import State
+from febe.types._codec import Decode, Encode
 from febe.types.registry import Codec, Registry
-
-T = TypeVar("T")
 
 _EXECUTE_AND_SYNC = Execute(portal="", maximum_rows=0).encode() + Sync().encode()
 
@@ -44,8 +43,7 @@ class Statement:
         self.ready = False
         self.parameters: list[Codec] = []
         self.columns: list[FieldDescription] = []
-        self.row: type[Row] = row_type(())
-        self.decode: Decode
+        self.decode: DecodeRun
         self._encoder: ParameterEncoder
         self._prefix = self._suffix = b""
         self._constant: bytes | None = None
@@ -54,14 +52,13 @@ class Statement:
         """Make ready what never changes."""
         self.parameters = [types.by_oid(oid) for oid in parameter_types]
         self.columns = columns
-        encoders = [_preferred(codec, codec.encode_binary, codec.encode_text) for codec in self.parameters]
+        encoders = [_encoder(codec) for codec in self.parameters]
         self._encoder = ParameterEncoder([encode for encode, _ in encoders])
         self._prefix = b"\0" + self.name.encode() + b"\0" + format_codes([code for _, code in encoders])
-        results = [types.by_oid(column.type_oid) for column in columns]
-        decoders = [_preferred(codec, codec.decode_binary, codec.decode_text) for codec in results]
+        decoders = [_decoder(types.by_oid(column.type_oid)) for column in columns]
         self._suffix = format_codes([code for _, code in decoders])
-        self.row = row_type(tuple(column.name for column in columns))
-        self.decode = RowDecoder([decode for decode, _ in decoders], self.row).decode
+        row = row_type(tuple(column.name for column in columns))
+        self.decode = cast(DecodeRun, RowDecoder([decode for decode, _ in decoders], row).decode)
         self._constant = None
         if not encoders:
             self._constant = self._encoder.encode(self._prefix, (), self._suffix, _EXECUTE_AND_SYNC)
@@ -81,12 +78,20 @@ class Statement:
                               parameter=error.column + 1, type_name=type_name, value=error.value) from error
 
 
-def _preferred(codec: Codec, binary: T | None, text: T | None) -> tuple[T, int]:
-    """The way to speak a type and its format code; binary where it is spoken at all."""
-    if binary is not None:
-        return binary, 1
-    assert text is not None, codec
-    return text, 0
+def _encoder(codec: Codec) -> tuple[Encode, int]:
+    """How to write a type, and the format code; binary where it is spoken at all."""
+    if codec.encode_binary is not None:
+        return codec.encode_binary, 1
+    assert codec.encode_text is not None, codec
+    return codec.encode_text, 0
+
+
+def _decoder(codec: Codec) -> tuple[Decode, int]:
+    """How to read a type, and the format code."""
+    if codec.decode_binary is not None:
+        return codec.decode_binary, 1
+    assert codec.decode_text is not None, codec
+    return codec.decode_text, 0
 
 
 def _counted(number: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from febe._kernel.row import Row
 from febe.flows.answer import Answer, converse
 from febe.flows.errors import EncodeError
@@ -63,8 +65,6 @@ async def run(session: Session, statement: Statement, args: tuple[object, ...], 
 
 async def fetch(session: Session, sql: str, args: tuple[object, ...]) -> list[Row]:
     """All rows of a statement."""
-    if session.core.state is not State.IDLE:
-        raise session.unusable()
     return (await run(session, await cached(session, sql), args)).rows or []
 
 
@@ -73,10 +73,14 @@ async def fetchrow(session: Session, sql: str, args: tuple[object, ...]) -> Row 
 
     No row limit is sent: the statement runs to its end as it does otherwise, and may run in parallel.
     """
-    if session.core.state is not State.IDLE:
-        raise session.unusable()
     rows = (await run(session, await cached(session, sql), args, one=True)).rows
     return rows[0] if rows else None
+
+
+async def fetchval(session: Session, sql: str, args: tuple[object, ...]) -> Any:
+    """The first value of the first row, or None."""
+    rows = (await run(session, await cached(session, sql), args, one=True)).rows
+    return next(iter(rows[0]), None) if rows else None
 
 
 async def execute(session: Session, sql: str, args: tuple[object, ...]) -> str:
@@ -84,14 +88,37 @@ async def execute(session: Session, sql: str, args: tuple[object, ...]) -> str:
 
     Without parameters it is a simple query, which may hold several statements; with them it is one statement.
     """
-    if session.core.state is not State.IDLE:
-        raise session.unusable()
     if args:
         return (await run(session, await cached(session, sql), args, rows=False)).tag
+    if session.core.state is not State.IDLE:
+        raise session.unusable()
     answer = Answer(session)
     await converse(session, session.core.send(Query(query=sql)), answer)
     answer.check()
     return answer.tag
 
 
-__all__ = ["execute", "fetch", "fetchrow", "is_stale", "run"]
+async def fetch_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> list[Row]:
+    """All rows of a prepared statement."""
+    return (await run(session, statement, args)).rows or []
+
+
+async def fetchrow_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> Row | None:
+    """The first row of a prepared statement, or None."""
+    rows = (await run(session, statement, args, one=True)).rows
+    return rows[0] if rows else None
+
+
+async def fetchval_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> Any:
+    """The first value of a prepared statement's first row, or None."""
+    rows = (await run(session, statement, args, one=True)).rows
+    return next(iter(rows[0]), None) if rows else None
+
+
+async def execute_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> str:
+    """The command tag of a prepared statement, whose rows are read and dropped."""
+    return (await run(session, statement, args, rows=False)).tag
+
+
+__all__ = ["execute", "execute_prepared", "fetch", "fetch_prepared", "fetchrow", "fetchrow_prepared", "fetchval",
+           "fetchval_prepared", "is_stale", "run"]

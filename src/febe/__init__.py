@@ -1,0 +1,45 @@
+"""febe: the PostgreSQL frontend/backend protocol, whole.
+
+    with febe.connect("postgresql://demo@localhost:5433/demo") as connection:
+        rows = connection.fetch("select $1::int4 + 1 as next", 41)
+
+`febe.aio` is the same for asyncio, `febe.server` the other end.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from febe import aio, errors
+    from febe._kernel import KIND as kernel
+    from febe._kernel.row import Row
+    from febe.client.blocking import Connection, PreparedStatement, connect
+    from febe.errors import Error, PostgresError
+
+__version__ = "0.1.0.dev0"
+
+# Loaded when first used: a server needs no client, and a program that starts quickly needs neither at once.
+_PLACES = {
+    "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
+    "connect": "febe.client.blocking", "Error": "febe.errors", "PostgresError": "febe.errors",
+    "Row": "febe._kernel.row",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "kernel":
+        value = import_module("febe._kernel").KIND
+    elif name in _PLACES:
+        value = getattr(import_module(_PLACES[name]), name)
+    elif name in ("aio", "errors", "server"):
+        return import_module(f"febe.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+__all__ = ["Connection", "Error", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
+           "errors", "kernel"]

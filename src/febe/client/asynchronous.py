@@ -1,0 +1,112 @@
+"""The asyncio face of the client; the blocking face is generated from this file.
+
+Bodies are one line: what is done lies in the flows.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from febe._kernel.row import Row
+from febe.client.base import AsyncioRunner, BaseConnection, BaseStatement, open_asyncio
+from febe.client.options import Options, resolve
+from febe.flows import close, prepare, query
+from febe.flows.prepare import Statement
+from febe.flows.session import Session
+
+
+class Connection(BaseConnection):
+    """A connection to a server; `connect` makes it.
+
+    One request is under way at a time: another one waits until its answer is there.  An exception that interrupts a
+    request, such as KeyboardInterrupt or a cancellation, closes the connection.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._run = AsyncioRunner()
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        """Run a statement with parameters `$1`, `$2` ... and return its rows.
+
+        Errors: PostgresError, EncodeError, DecodeError, NotSupported for COPY, ConnectionLost.
+        """
+        return await self._run(query.fetch(self._session, sql, args))
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        """Run a statement and return its first row, None if there is none.  Errors: as `fetch`."""
+        return await self._run(query.fetchrow(self._session, sql, args))
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
+        return await self._run(query.fetchval(self._session, sql, args))
+
+    async def execute(self, sql: str, *args: object) -> str:
+        """Run and return the command tag, such as `INSERT 0 1`.
+
+        Without parameters `sql` may hold several statements, and the last one's tag is returned.  Errors: as `fetch`.
+        """
+        return await self._run(query.execute(self._session, sql, args))
+
+    async def prepare(self, sql: str) -> PreparedStatement:
+        """Prepare a statement for the session's lifetime.  Errors: PostgresError, ConnectionLost."""
+        return PreparedStatement(self, await self._run(prepare.prepare(self._session, sql)))
+
+    async def close(self) -> None:
+        """Say good-bye and close the connection; once is enough."""
+        await self._run(close.close(self._session))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self.close()
+
+
+class PreparedStatement(BaseStatement):
+    """A statement that the server has parsed; `Connection.prepare` makes it."""
+
+    def __init__(self, connection: Connection, statement: Statement) -> None:
+        self._session = connection._session
+        self._run = connection._run
+        self._statement = statement
+
+    async def fetch(self, *args: object) -> list[Row]:
+        """Run it and return its rows.  Errors: as `Connection.fetch`."""
+        return await self._run(query.fetch_prepared(self._session, self._statement, args))
+
+    async def fetchrow(self, *args: object) -> Row | None:
+        """Run it and return its first row, None if there is none.  Errors: as `Connection.fetch`."""
+        return await self._run(query.fetchrow_prepared(self._session, self._statement, args))
+
+    async def fetchval(self, *args: object) -> Any:
+        """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
+        return await self._run(query.fetchval_prepared(self._session, self._statement, args))
+
+    async def execute(self, *args: object) -> str:
+        """Run it, drop its rows, and return the command tag.  Errors: as `Connection.fetch`."""
+        return await self._run(query.execute_prepared(self._session, self._statement, args))
+
+    async def close(self) -> None:
+        """Have the server forget it.  Run after that, it is prepared anew."""
+        await self._run(prepare.close_statement(self._session, self._statement))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self.close()
+
+
+async def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection:
+    """Connect to a server by URI or `keyword=value` string, keywords, environment (PGHOST ...) and libpq's defaults.
+
+    Errors: ConnectionLost, PostgresError from the server, AuthenticationError, ProtocolError, NotSupported.
+    """
+    return Connection(await open_asyncio(resolve(conninfo, options)))
+
+
+__all__ = ["Connection", "PreparedStatement", "connect"]

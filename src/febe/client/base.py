@@ -1,0 +1,170 @@
+"""What the two faces of the client share, and how each of them runs a flow."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from febe.client.options import Target
+from febe.flows.connect import connect as connect_flow
+from febe.flows.prepare import Statement, discard
+from febe.flows.session import Session
+from febe.protocol.errors import ConnectionLost, ConnectTimeout
+from febe.protocol.negotiation import version_name
+from febe.protocol.simple import FieldDescription
+
+T = TypeVar("T")
+
+
+class BaseConnection:
+    """What there is to know about a connection; nothing here asks the server."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The run-time parameters that the server reports, as they are now."""
+        return MappingProxyType(self._session.parameters)
+
+    @property
+    def process_id(self) -> int:
+        """The process ID of the server's backend; 0 when the server told none."""
+        return self._session.process_id
+
+    @property
+    def server_version(self) -> str:
+        """The server's version as it reports it, such as `18.1`; empty when it does not."""
+        return self._session.parameters.get("server_version", "")
+
+    @property
+    def transaction_status(self) -> str:
+        """`I` idle, `T` in a transaction block, `E` in a failed one, as of the last answer."""
+        return self._session.core.transaction_status
+
+    @property
+    def protocol_version(self) -> str:
+        """The protocol version in use, such as `3.2`."""
+        return version_name(self._session.protocol_version)
+
+    @property
+    def is_closed(self) -> bool:
+        """The connection was closed, by whomever."""
+        return self._session.is_closed
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else self._session.core.state.value
+        return f"<{type(self).__module__}.{type(self).__qualname__} to process {self.process_id}: {state}>"
+
+
+class BaseStatement:
+    """What there is to know about a prepared statement."""
+
+    _session: Session
+    _statement: Statement
+
+    @property
+    def sql(self) -> str:
+        """The statement's text."""
+        return self._statement.sql
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters' types, `$1` first."""
+        return tuple(codec.name for codec in self._statement.parameters)
+
+    @property
+    def columns(self) -> tuple[FieldDescription, ...]:
+        """The columns of the result; none for a statement that returns no rows."""
+        return tuple(self._statement.columns)
+
+    def __del__(self) -> None:
+        # Nobody closed it: the server is told with the next statement it prepares.
+        if hasattr(self, "_statement"):
+            discard(self._session, self._statement)
+
+
+class AsyncioRunner:
+    """Runs flows one at a time: a second task waits until the first one's answer is there."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
+        lock = self._lock
+        try:
+            await lock.acquire()
+        except BaseException:
+            flow.close()
+            raise
+        try:
+            return await flow
+        finally:
+            lock.release()
+
+
+class BlockingRunner:
+    """Runs flows one at a time: a second thread waits until the first one's answer is there."""
+
+    def __init__(self) -> None:
+        # A callback that uses its own connection gets that connection's error, not a dead-lock.
+        self._lock = threading.RLock()
+
+    def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
+        with self._lock:
+            try:
+                flow.send(None)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+        raise AssertionError("a flow on a blocking port has suspended")
+
+
+async def open_asyncio(target: Target) -> Session:
+    """Connect on the running event loop.  Errors: ConnectionLost, and those of the connect flow."""
+    from febe.ports.asyncio import connect_tcp, connect_unix
+
+    try:
+        async with asyncio.timeout(target.connect_timeout):
+            port = await (connect_unix(target.host) if target.is_unix else connect_tcp(target.host, target.port))
+            return await connect_flow(port, target.login)
+    except TimeoutError as error:
+        raise _timeout(target) from error
+    except OSError as error:
+        raise _failed(target, error) from error
+
+
+def open_blocking(target: Target) -> Session:
+    """Connect.  Errors: ConnectionLost, and those of the connect flow."""
+    import time
+
+    from febe.ports.blocking import connect_tcp, connect_unix
+
+    started = time.monotonic()
+    seconds = target.connect_timeout
+    try:
+        port = connect_unix(target.host, seconds) if target.is_unix else connect_tcp(target.host, target.port, seconds)
+    except TimeoutError as error:
+        raise _timeout(target) from error
+    except OSError as error:
+        raise _failed(target, error) from error
+    if seconds is not None:
+        port.set_deadline(seconds - (time.monotonic() - started))
+    session = BlockingRunner()(connect_flow(port, target.login))
+    port.set_deadline(None)
+    return session
+
+
+def _where(target: Target) -> str:
+    return f'socket "{target.host}"' if target.is_unix else f'"{target.host}", port {target.port}'
+
+
+def _failed(target: Target, error: OSError) -> ConnectionLost:
+    return ConnectionLost(f"connection to {_where(target)} failed: {error.strerror or error}", retry_is_safe=True)
+
+
+def _timeout(target: Target) -> ConnectTimeout:
+    return ConnectTimeout(f"connection to {_where(target)} failed: not connected within {target.connect_timeout:g} s",
+                          retry_is_safe=True)

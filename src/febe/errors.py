@@ -1,0 +1,36 @@
+"""Every exception of febe, and one for each SQLSTATE: `febe.errors.UniqueViolation` and so on."""
+
+from __future__ import annotations
+
+from febe.flows.errors import DecodeError, EncodeError, NotSupported
+from febe.protocol.errors import (
+    AuthenticationError,
+    ConnectionLost,
+    ConnectTimeout,
+    Error,
+    LocalProtocolError,
+    PostgresError,
+    ProtocolError,
+    RemoteProtocolError,
+    error_class,
+)
+
+
+def __getattr__(name: str) -> type[PostgresError]:
+    """The class of a condition name, such as `unique_violation`, written as UniqueViolation."""
+    return error_class(name)
+
+
+__all__ = [
+    "AuthenticationError",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "DecodeError",
+    "EncodeError",
+    "Error",
+    "LocalProtocolError",
+    "NotSupported",
+    "PostgresError",
+    "ProtocolError",
+    "RemoteProtocolError",
+]

@@ -1,0 +1,220 @@
+"""Opening a session: StartupMessage, version negotiation, authentication, up to the first ReadyForQuery (manual:
+"Start-up")."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from febe.flows.errors import NotSupported
+from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications, Session
+from febe.protocol.asynchronous import ErrorResponse, NoticeResponse, NotificationResponse
+from febe.protocol.authentication import (
+    AuthenticationCleartextPassword,
+    AuthenticationCryptPassword,
+    AuthenticationGSS,
+    AuthenticationKerberosV4,
+    AuthenticationKerberosV5,
+    AuthenticationMD5Password,
+    AuthenticationOk,
+    AuthenticationSASL,
+    AuthenticationSASLContinue,
+    AuthenticationSASLFinal,
+    AuthenticationSCMCredential,
+    AuthenticationSSPI,
+    PasswordMessage,
+    SASLInitialResponse,
+    SASLResponse,
+)
+from febe.protocol.connection import Connection
+from febe.protocol.errors import AuthenticationError, ConnectionLost, PostgresError, postgres_error
+from febe.protocol.message import Message, Sender
+from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
+from febe.protocol.startup import (
+    BackendKeyData,
+    NegotiateProtocolVersion,
+    ParameterStatus,
+    ReadyForQuery,
+    StartupMessage,
+)
+from febe.protocol.states import State
+from febe.types.registry import Registry
+
+if TYPE_CHECKING:
+    from febe.flows.port import Stream
+    from febe.protocol.connection import Trace
+    from febe.protocol.scram import ScramClient
+
+NONCE_BYTES = 18
+UNSUPPORTED_METHODS: Mapping[type[Message], str] = {
+    AuthenticationKerberosV4: "Kerberos V4",
+    AuthenticationKerberosV5: "Kerberos V5",
+    AuthenticationCryptPassword: "crypt password",
+    AuthenticationSCMCredential: "SCM credential",
+    AuthenticationGSS: "GSSAPI",
+    AuthenticationSSPI: "SSPI",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Login:
+    """Who connects to what, and how the session is to be.
+
+    `settings` are run-time parameters (and `_pq_.` protocol extensions) for StartupMessage.  The versions are named as
+    in libpq: `3.0`, `3.2`, `latest`; None is libpq's default.
+    """
+
+    user: str
+    password: str | None = field(default=None, repr=False)
+    database: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    min_protocol_version: str | None = None
+    max_protocol_version: str | None = None
+    statement_cache_size: int = STATEMENT_CACHE_SIZE
+    types: Registry | None = None
+    on_notice: Notices | None = None
+    on_notification: Notifications | None = None
+    trace: Trace | None = None
+
+
+async def connect(port: Stream, login: Login) -> Session:
+    """Open a session on a fresh connection; after an error the connection is closed.
+
+    The session speaks UTF8: a server that reports another `client_encoding` although UTF8 was asked for is refused, one
+    that reports none is believed.  Errors: PostgresError from the server, AuthenticationError, RemoteProtocolError,
+    LocalProtocolError for what cannot be asked, ConnectionLost.
+    """
+    try:
+        return await _Opening(port, login).run()
+    except BaseException:
+        port.abort()
+        raise
+
+
+class _Opening:
+    """A session that is being opened."""
+
+    def __init__(self, port: Stream, login: Login) -> None:
+        self.port = port
+        self.login = login
+        self.core = Connection(Sender.FRONTEND, trace=login.trace)
+        self.session = Session(self.core, port, types=login.types, statement_cache_size=login.statement_cache_size,
+                               on_notice=login.on_notice, on_notification=login.on_notification)
+        self.minimum, self.requested = version_range(login.min_protocol_version, login.max_protocol_version)
+        self.out = b""
+        self.error: PostgresError | None = None
+        self.scram: ScramClient | None = None
+        self.server_is_proven = False
+
+    async def run(self) -> Session:
+        database = {} if self.login.database is None else {"database": self.login.database}
+        # Last, so that nobody's settings make us misread the server's text.
+        parameters = {"user": self.login.user, **database, **self.login.settings, "client_encoding": "UTF8"}
+        self.session.protocol_version = self.requested
+        self.out = self.core.send(StartupMessage(version=self.requested, parameters=parameters))
+        core = self.core
+        while core.state is not State.IDLE:
+            event = core.next_event()
+            if event is not None:
+                _STEPS[type(event)](self, event)
+                if self.error is not None:
+                    raise self.error
+            else:
+                out, self.out = self.out, b""
+                try:
+                    core.receive(await self.port.exchange(out))
+                except ConnectionLost as lost:
+                    raise type(lost)(f"{lost}, while connecting: {core.state.value}", retry_is_safe=True) from lost
+        encoding = self.session.parameters.get("client_encoding", "UTF8")
+        if encoding != "UTF8":
+            raise NotSupported(f"the server speaks client_encoding {encoding} although UTF8 was asked for")
+        return self.session
+
+    def _password(self) -> str:
+        if self.login.password is None:
+            raise AuthenticationError("the server asks for a password, and none was given")
+        return self.login.password
+
+    # What to do with each event
+
+    def _negotiate(self, event: NegotiateProtocolVersion) -> None:
+        asked = [name for name in self.login.settings if name.startswith(EXTENSION_PREFIX)]
+        self.session.protocol_version = judge(event, requested=self.requested, minimum=self.minimum, options=asked)
+
+    def _cleartext(self, _: AuthenticationCleartextPassword) -> None:
+        self.out += self.core.send(PasswordMessage(password=self._password()))
+
+    def _md5(self, event: AuthenticationMD5Password) -> None:
+        from febe.protocol.scram import md5_password
+
+        answer = md5_password(self.login.user, self._password(), event.salt)
+        self.out += self.core.send(PasswordMessage(password=answer))
+
+    def _sasl(self, event: AuthenticationSASL) -> None:
+        from febe.protocol.scram import MECHANISM, ScramClient
+
+        if MECHANISM not in event.mechanisms:
+            raise AuthenticationError(f"none of the server's SASL mechanisms is supported: "
+                                      f"{', '.join(event.mechanisms) or '(none)'}")
+        self.scram = ScramClient(self._password(), os.urandom(NONCE_BYTES))
+        self.out += self.core.send(SASLInitialResponse(mechanism=MECHANISM, data=self.scram.first()))
+
+    def _sasl_continue(self, event: AuthenticationSASLContinue) -> None:
+        assert self.scram is not None
+        self.out += self.core.send(SASLResponse(data=self.scram.final(event.data)))
+
+    def _sasl_final(self, event: AuthenticationSASLFinal) -> None:
+        assert self.scram is not None
+        self.scram.verify(event.data)
+        self.server_is_proven = True
+
+    def _ok(self, _: AuthenticationOk) -> None:
+        # The tables allow it, for mechanisms without final data; with SCRAM it is a server that does not know the
+        # password and pretends to (RFC 5802, section 5: the client must verify the signature).
+        if self.scram is not None and not self.server_is_proven:
+            raise AuthenticationError("the server did not prove that it knows the password: "
+                                      "AuthenticationOk came before the SCRAM exchange was complete")
+
+    def _unsupported(self, event: Message) -> None:
+        raise AuthenticationError(f"the server asks for {UNSUPPORTED_METHODS[type(event)]} authentication, "
+                                  "which is not supported")
+
+    def _key(self, event: BackendKeyData) -> None:
+        self.session.process_id, self.session.secret_key = event.process_id, event.secret_key
+
+    def _failed(self, event: ErrorResponse) -> None:
+        self.error = postgres_error(event.fields_by_code)
+
+    def _parameter_status(self, event: ParameterStatus) -> None:
+        self.session.parameter_status(event)
+
+    def _notice(self, event: NoticeResponse) -> None:
+        self.session.notice(event)
+
+    def _notification(self, event: NotificationResponse) -> None:
+        self.session.notification(event)
+
+    def _ready(self, _: ReadyForQuery) -> None:
+        pass
+
+
+_STEPS: dict[type[Any], Any] = {
+    NegotiateProtocolVersion: _Opening._negotiate,
+    AuthenticationOk: _Opening._ok,
+    AuthenticationCleartextPassword: _Opening._cleartext,
+    AuthenticationMD5Password: _Opening._md5,
+    AuthenticationSASL: _Opening._sasl,
+    AuthenticationSASLContinue: _Opening._sasl_continue,
+    AuthenticationSASLFinal: _Opening._sasl_final,
+    **dict.fromkeys(UNSUPPORTED_METHODS, _Opening._unsupported),
+    BackendKeyData: _Opening._key,
+    ParameterStatus: _Opening._parameter_status,
+    NoticeResponse: _Opening._notice,
+    NotificationResponse: _Opening._notification,
+    ErrorResponse: _Opening._failed,
+    ReadyForQuery: _Opening._ready,
+}
+
+__all__ = ["Login", "connect"]

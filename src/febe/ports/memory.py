@@ -1,0 +1,102 @@
+"""Two ports joined in memory, and a driver that runs the flows at both ends in turn; no thread, no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any, TypeVar
+
+from febe.protocol.errors import ConnectionLost
+
+T = TypeVar("T")
+
+_TURNS = 1_000_000
+"""More than any test's conversation has; flows that wait for each other are found out in a second."""
+
+
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let the other side go on.  An event loop takes the bare yield for the same."""
+    yield
+
+
+class MemoryPort:
+    """One end.  `chunk` cuts what it receives into pieces of at most so many bytes; 0 leaves it whole."""
+
+    def __init__(self, chunk: int = 0) -> None:
+        self.peer: MemoryPort = self
+        self.sent = bytearray()
+        """Everything that went out, for tests to look at."""
+        self._chunk = chunk
+        self._inbox = bytearray()
+        self._is_closed = False
+
+    async def exchange(self, out: bytes) -> bytes:
+        """Send `out` and return what arrives.  Errors: ConnectionLost."""
+        await self.flush(out)
+        while not self._inbox:
+            if self._is_closed or self.peer._is_closed:
+                raise ConnectionLost("the peer has closed the connection")
+            await _turn()
+        size = self._chunk or len(self._inbox)
+        data = bytes(self._inbox[:size])
+        del self._inbox[:size]
+        return data
+
+    async def flush(self, out: bytes) -> None:
+        """Send `out`.  Errors: ConnectionLost."""
+        if self._is_closed:
+            raise ConnectionLost("the connection is closed")
+        self.sent += out
+        self.peer._inbox += out
+
+    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"") -> None:
+        """There is no TLS between two ends in one memory.  Errors: ValueError."""
+        raise ValueError("TLS is for connections that leave the process")
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Make the call here and now."""
+        return call(*args)
+
+    async def aclose(self) -> None:
+        """Close; what was sent before is still read by the peer."""
+        self._is_closed = True
+
+    def abort(self) -> None:
+        """Close."""
+        self._is_closed = True
+
+
+def pair(chunk: int = 0) -> tuple[MemoryPort, MemoryPort]:
+    """Two ports, each the other's peer."""
+    left, right = MemoryPort(chunk), MemoryPort(chunk)
+    left.peer, right.peer = right, left
+    return left, right
+
+
+def run(first: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, Any]) -> T:
+    """Run flows in turn until the first one ends, then end the others; return the first one's result.
+
+    What another flow raises is raised here.  Errors: RuntimeError when all of them wait for ever.
+    """
+    waiting = list(others)
+    try:
+        for _ in range(_TURNS):
+            try:
+                first.send(None)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            for flow in waiting[:]:
+                try:
+                    flow.send(None)
+                except StopIteration:
+                    waiting.remove(flow)
+        raise RuntimeError("every flow waits for another")
+    finally:
+        first.close()
+        for flow in waiting:
+            flow.close()
+
+
+__all__ = ["MemoryPort", "pair", "run"]

@@ -1,0 +1,62 @@
+"""Writes src/febe/client/blocking.py, the blocking face of the client, from the asyncio face.
+
+    python tools/generate_blocking.py           writes it
+    python tools/generate_blocking.py --check   says whether it is up to date
+
+The asyncio face has signatures and one-line bodies only, so that words are all that has to be changed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+CLIENT = Path(__file__).parent.parent / "src" / "febe" / "client"
+SOURCE, TARGET = CLIENT / "asynchronous.py", CLIENT / "blocking.py"
+
+DOCSTRING = '''"""The blocking face of the client.
+
+Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
+"""'''
+WORDS = {
+    r"\basync def\b": "def",
+    r"\bawait ": "",
+    r"__aenter__": "__enter__",
+    r"__aexit__": "__exit__",
+    r"\bAsyncioRunner\b": "BlockingRunner",
+    r"\bopen_asyncio\b": "open_blocking",
+    "such as KeyboardInterrupt or a cancellation": "such as KeyboardInterrupt",
+}
+
+
+def blocking(source: str) -> str:
+    """The blocking face's source.  Errors: ValueError when something asynchronous is left."""
+    text = re.sub(r'\A""".*?"""', lambda _: DOCSTRING, source, count=1, flags=re.DOTALL)
+    for word, replacement in WORDS.items():
+        text = re.sub(word, replacement, text)
+    text = re.sub(r"^(from \S+ import )([\w, ]+)$", _sorted_names, text, flags=re.MULTILINE)
+    left = re.search(r"\b(async|await|asyncio)\b", text)
+    if left is not None:
+        raise ValueError(f"{SOURCE.name} has an {left[0]!r} that this tool does not know")
+    return text
+
+
+def _sorted_names(line: re.Match[str]) -> str:
+    """An import line whose names changed, in ruff's order again: classes, then functions."""
+    return line[1] + ", ".join(sorted(line[2].split(", "), key=lambda name: (name.islower(), name)))
+
+
+def main() -> int:
+    made = blocking(SOURCE.read_text())
+    if "--check" in sys.argv[1:]:
+        if not TARGET.exists() or TARGET.read_text() != made:
+            print(f"{TARGET.name} is out of date: run python tools/generate_blocking.py")
+            return 1
+    else:
+        TARGET.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
