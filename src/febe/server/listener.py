@@ -260,7 +260,7 @@ def _address(port: AsyncioPort) -> str:
 
 async def _is_loopback(host: str) -> bool:
     """Whether every address that `host` stands for is this machine's own."""
-    found = await asyncio.get_running_loop().getaddrinfo(host or None, None, type=socket.SOCK_STREAM,
+    found = await asyncio.get_running_loop().getaddrinfo(host or None, 0, type=socket.SOCK_STREAM,
                                                          flags=socket.AI_PASSIVE)
     # A scope follows the address of a link-local one (RFC 4007).
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
