@@ -108,6 +108,14 @@ def split(sql: str) -> list[Statement]:
     return found
 
 
+def verb(sql: str) -> str:
+    """The first keyword of a statement's text, as `Statement.verb` has it; nothing after it is looked at."""
+    for kind, start, end in _scan(sql):
+        if sql[start] != "(":
+            return sql[start:end].upper() if kind is TokenKind.WORD else ""
+    return ""
+
+
 def tokens(sql: str) -> list[Token]:
     """The tokens of `sql`, without whitespace and comments."""
     return [Token(kind=kind, text=sql[start:end], start=start) for kind, start, end in _scan(sql)]

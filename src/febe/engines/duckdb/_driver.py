@@ -45,7 +45,7 @@ def bind(con: Connection, sql: str, values: Mapping[int, Any] | None = None) -> 
     """
     if not HAS_BIND:
         return None
-    named = {str(number): value for number, value in values.items()} if values else None
+    named = _named(values) if values else None
     names, types, parameters, returns, _, writes = con._bind(sql, with_writes=True, values=named)
     found = {int(name): str(duckdb_type) for name, duckdb_type in parameters if name.isdigit()}
     if returns != "query_result":
@@ -110,30 +110,27 @@ def returning_query(sql: str) -> str | None:
 def stream(con: Connection, sql: str, values: Mapping[int, Any], rows: int) -> object:
     """Start a query; the capsule of its Arrow stream (Arrow PyCapsule interface)."""
     if HAS_SUBMIT:
-        named = {str(number): value for number, value in values.items()} or None
-        return con._submit(sql, named, "stream", rows).arrow_capsule()
+        return con._submit(sql, _named(values) or None, "stream", rows).arrow_capsule()
     if values:
         # with parameters a 1.x relation is computed at once; the result of execute() streams
-        executed: Any = con.execute(sql, _listed(values))
+        executed: Any = con.execute(sql, _named(values))
         return executed.fetch_record_batch(rows).__arrow_c_stream__()
     return con.sql(sql).fetch_arrow_reader(rows).__arrow_c_stream__()
 
 
 def relation(con: Connection, sql: str, values: Mapping[int, Any]) -> duckdb.DuckDBPyRelation:
     """Run a statement that is no query, to its end, and hold the rows it returns."""
-    found = con.sql(sql, params=_listed(values)) if values else con.sql(sql)
+    found = con.sql(sql, params=_named(values)) if values else con.sql(sql)
     assert found is not None
     return found
 
 
 def count(con: Connection, sql: str, values: Mapping[int, Any]) -> int | None:
     """Run a statement without rows; the number of rows it changed, None for one that does not say."""
-    con.execute(sql, _listed(values) or None)
+    con.execute(sql, _named(values) or None)
     row = con.fetchone() if con.description else None
     return row[0] if row and isinstance(row[0], int) and not isinstance(row[0], bool) else None
 
 
-def _listed(values: Mapping[int, Any]) -> dict[str, Any] | list[Any]:
-    if HAS_BIND:
-        return {str(number): value for number, value in values.items()}
-    return [values[number] for number in sorted(values)]
+def _named(values: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(number): value for number, value in values.items()}

@@ -21,6 +21,7 @@ from febe.engines.duckdb import _driver, errors, sources, statements
 from febe.engines.duckdb.prepared import Context, Statement, prepare
 from febe.engines.duckdb.stream import ResultStream
 from febe.server.engine import Engine, EngineError, EngineSession
+from febe.server.sql import split
 
 _log = logging.getLogger("febe.engines.duckdb")
 
@@ -153,14 +154,15 @@ class DuckDBSession(EngineSession):
             self.free()
         with self.translated(sql):
             found = self._con.extract_statements(sql)
-        if len(found) != 1:
+        kinds = [_driver.kind(one) for one in found]
+        if len(kinds) > 1 and len(split(sql)) == 1 and set(kinds) <= {"CREATE", "SELECT"}:
+            kinds = ["MULTI"]           # what 1.x makes of PIVOT
+        if len(kinds) != 1:
             raise EngineError("cannot insert multiple commands into a prepared statement" if found else
                               "there is no statement to prepare", sqlstate="42601")
-        kind = _driver.kind(found[0])
-        statements.check(kind, sql, read_only=self._engine.read_only)
-        names = found[0].named_parameters
-        return prepare(Context(session=self, con=self._con, read_only=self._engine.read_only), kind, sql,
-                       parameter_types, names)
+        statements.check(kinds[0], sql, read_only=self._engine.read_only)
+        return prepare(Context(session=self, con=self._con, read_only=self._engine.read_only), kinds[0], sql,
+                       parameter_types, found[0].named_parameters)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from febe.server.engine import EngineError
 
-_CATEGORY = re.compile(r"\s*([A-Za-z][A-Za-z \-]*?) ?Error: ", re.ASCII)
+# pyarrow, which 1.x streams through, puts its own class before DuckDB's
+_CATEGORY = re.compile(r"\s*(?:IOError: |Invalid: )?([A-Za-z][A-Za-z \-]*?) ?Error: ", re.ASCII)
 _LINE = re.compile(r"\n*^LINE (\d+): (.*)\n( *)\^[^\n]*\s*", re.MULTILINE)
 
 # By category, then the first expression found in the message decides (manual: "PostgreSQL Error Codes").

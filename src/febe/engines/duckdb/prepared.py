@@ -21,7 +21,7 @@ from febe.engines.duckdb.types import (
     parameter_oid,
 )
 from febe.server.engine import Column, EngineError, Prepared, Result
-from febe.server.sql import TokenKind, tokens
+from febe.server.sql import TokenKind, tokens, verb
 from febe.types import oids
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ _CANDIDATES = ("VARCHAR", "DOUBLE", "BIGINT", "TIMESTAMP WITH TIME ZONE", "TIMES
 _TRIED = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "EXPLAIN")
 _UNCAST = {oids.NUMERIC: "DECIMAL(4, 1)"}
 _OUR_CAST = re.compile(r"CAST\(\$(\d+) AS [^()]*(?:\([^()]*\))?\)")
-_CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "COPY", "ATTACH", "EXPORT", "INSTALL")
+_CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "COPY", "ATTACH", "EXPORT", "INSTALL",
+            "LOAD", "SET", "PRAGMA", "CALL", "IMPORT")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,22 +141,22 @@ def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: 
     statement = Statement(context, kind, sql, at, types, casts, loose)
     if at or signature is None:
         shown = _shown(sql, at, known)
-        signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known))
-        if signature is None:
-            with context.session.translated(shown.sql, shown.original):
-                signature = _driver.bind_without_help(context.con, kind, shown.sql)
+        signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known), kind=kind)
+    assert signature is not None
     if context.read_only and signature.writes:
         raise EngineError("cannot execute a statement that changes data in a read-only transaction", sqlstate="25006")
-    if signature.names is not None and statements.first_word(sql) != "CHECKPOINT":
+    if signature.names is not None and verb(sql) != "CHECKPOINT":
         # DuckDB names an expression by its text, in which the client wrote no casts
         statement.describe([_OUR_CAST.sub(r"$\1", name) for name in signature.names], signature.types or ())
     return statement
 
 
 def _bind(context: Context, sql: str, position: Callable[[int], int | None],
-          values: Mapping[int, Any] | None = None) -> _driver.Signature | None:
+          values: Mapping[int, Any] | None = None, *, kind: str | None = None) -> _driver.Signature | None:
+    """The signature; with `kind`, of a statement whose parameters are typed, which every version can tell."""
     try:
-        return _driver.bind(context.con, sql, values)
+        signature = _driver.bind(context.con, sql, values)
+        return _driver.bind_without_help(context.con, kind, sql) if signature is None and kind else signature
     except duckdb.Error as error:
         text, prefix = _driver.located(context.con, sql, str(error))
         shift = len(prefix)

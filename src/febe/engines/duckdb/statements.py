@@ -7,7 +7,7 @@ and it would let a client write into the very files it may read.
 from __future__ import annotations
 
 from febe.server.engine import EngineError
-from febe.server.sql import Token, TokenKind, tokens
+from febe.server.sql import Token, TokenKind, tokens, verb
 
 # Files, the network, extensions, other databases and the configuration: the server's owner decides about them.
 _CLOSED = {"ATTACH": "ATTACH", "DETACH": "DETACH", "LOAD": "LOAD", "EXTENSION": "LOAD", "EXPORT": "EXPORT",
@@ -35,22 +35,22 @@ def check(kind: str, sql: str, *, read_only: bool) -> None:
     """Refuse a statement of DuckDB's type `kind` that clients may not run."""
     if kind in _CLOSED:
         raise EngineError(f"permission denied: {_CLOSED[kind]} is closed to clients", sqlstate="42501")
-    if kind == "SET" and first_word(sql) == "PRAGMA":
+    if kind == "SET" and verb(sql) == "PRAGMA":
         raise EngineError("permission denied: the configuration is closed to clients", sqlstate="42501")
     if kind in _SESSION:
-        raise EngineError(f"{first_word(sql)} is not supported in this form", sqlstate="0A000")
+        raise EngineError(f"{verb(sql)} is not supported in this form", sqlstate="0A000")
     if kind == "COPY":
         raise _copy_refusal(sql)
-    if kind in ("CALL", "PRAGMA"):
+    if kind in ("CALL", "PRAGMA") or verb(sql) in ("CALL", "PRAGMA"):
         _check_call(sql)
     elif kind == "EXPLAIN":
         _check_explain(sql)
     elif kind in ("CREATE", "ALTER", "DROP"):
         _check_object(kind, sql)
     elif kind not in ("SELECT", "MULTI") and kind not in WRITES:
-        raise EngineError(f"this form of {first_word(sql)} is not supported", sqlstate="0A000")
-    if read_only and (kind in WRITES or first_word(sql) == "CHECKPOINT"):
-        raise EngineError(f"cannot execute {first_word(sql)} in a read-only transaction", sqlstate="25006")
+        raise EngineError(f"this form of {verb(sql)} is not supported", sqlstate="0A000")
+    if read_only and (kind in WRITES or verb(sql) == "CHECKPOINT"):
+        raise EngineError(f"cannot execute {verb(sql)} in a read-only transaction", sqlstate="25006")
 
 
 def tag(kind: str, sql: str, *, created_from_query: bool = False) -> str:
@@ -58,18 +58,12 @@ def tag(kind: str, sql: str, *, created_from_query: bool = False) -> str:
     if kind == "INSERT":
         return "INSERT 0 {}"
     if kind in ("UPDATE", "DELETE", "MERGE_INTO"):
-        verb = first_word(sql)
-        return "TRUNCATE TABLE" if verb == "TRUNCATE" else kind.removesuffix("_INTO") + " {}"
+        return "TRUNCATE TABLE" if verb(sql) == "TRUNCATE" else kind.removesuffix("_INTO") + " {}"
     if kind in ("CREATE", "CREATE_FUNC", "ALTER", "DROP"):
         return "SELECT {}" if created_from_query else _definition_tag(sql)
-    if kind in ("EXPLAIN", "CALL", "PRAGMA", "VACUUM", "ANALYZE"):
-        return first_word(sql) or kind
-    return "SELECT {}" if first_word(sql) != "SHOW" else "SHOW"
-
-
-def first_word(sql: str) -> str:
-    """The statement's first keyword, in upper case."""
-    return next((token.text.upper() for token in tokens(sql) if token.kind is TokenKind.WORD), "")
+    if kind in ("VACUUM", "ANALYZE") or verb(sql) in ("EXPLAIN", "CALL", "PRAGMA", "CHECKPOINT", "SHOW"):
+        return verb(sql)
+    return "SELECT {}"
 
 
 def _definition_tag(sql: str) -> str:
@@ -94,7 +88,7 @@ def _check_call(sql: str) -> None:
     name = found[1].value.lower() if len(found) > 1 else ""
     assigns = len(found) > 2 and found[2].text != "("
     if name not in _PRAGMAS or assigns:
-        raise EngineError(f"permission denied: {first_word(sql)} {name} is closed to clients", sqlstate="42501")
+        raise EngineError(f"permission denied: {verb(sql)} {name} is closed to clients", sqlstate="42501")
 
 
 def _check_explain(sql: str) -> None:
