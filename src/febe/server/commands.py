@@ -42,7 +42,7 @@ def find(session: Session, statement: Statement) -> Command | None:
 
     Errors: EngineError (42601) where a command of the server's does not parse.
     """
-    make = _VERBS.get(statement.verb)
+    make = _VERBS.get(statement.verb) or _TEXTS.get(statement.sql)
     return make(session, _Words(statement.sql)) if make is not None else None
 
 
@@ -372,3 +372,6 @@ _VERBS: dict[str, Callable[[Any, _Words], Command | None]] = {
     "COPY": _unsupported("COPY"), "DECLARE": _unsupported("cursors"), "FETCH": _unsupported("cursors"),
     "MOVE": _unsupported("cursors"),
 }
+# asyncpg's pool says this to every connection it takes back; no engine has advisory locks, so there are none to undo.
+_TEXTS = {"SELECT pg_advisory_unlock_all()": lambda session, words: Command(
+    lambda: Result(rows=[[("",)]]), columns=("pg_advisory_unlock_all",))}
