@@ -425,7 +425,13 @@ def gather(
                 cells.append(None)
             else:
                 kind = codes[column]
-                data: bytes = _ENCODE[kind](value) if kind else functions[column](value)
+                if kind:
+                    data: bytes = _ENCODE[kind](value)
+                else:
+                    made = functions[column](value)
+                    if type(made) is not bytes:
+                        raise TypeError(f"its encoder gave {type(made).__name__}, not bytes")
+                    data = made
                 cells.append(data)
                 total += len(data)
             column += 1

@@ -12,7 +12,7 @@ except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
 _POWERS = tuple(10.0**n for n in range(23))
-_FLOAT4 = Struct("f")
+_FLOAT4 = Struct("!f")
 
 
 @cython.cfunc
@@ -61,7 +61,7 @@ def shortest_float4(value: cython.double) -> cython.double:
                 short = whole * power
             if to_float4(short) == size:
                 return short if value > 0 else -short
-    for digits in range(6, 10):
+    for digits in range(1, 10):
         short = float(f"{value:.{digits - 1}e}")
         if to_float4(short) == value:
             return short

@@ -17,7 +17,7 @@ from uuid import UUID, SafeUUID
 
 from febe._kernel.floats import shortest_float4
 
-_FLOAT4 = Struct("f")
+_FLOAT4 = Struct("!f")
 _BOOLS = {word[:length]: word in (b"true", b"yes", b"on", b"1")
           for word in (b"true", b"false", b"yes", b"no", b"on", b"off", b"1", b"0")
           for length in range(2 if word[:1] == b"o" else 1, len(word) + 1)}  # fmt: skip

@@ -14,11 +14,25 @@ def _same(thing: T) -> T:
     return thing
 
 
-cclass = cfunc = ccall = inline = final = nogil = _same
+cclass = cfunc = ccall = inline = final = _same
 
 
 def _decorator(*_values: object, **_options: object) -> Callable[[T], T]:
     return _same
 
 
-exceptval = boundscheck = wraparound = cdivision = returns = locals = freelist = _decorator
+exceptval = boundscheck = wraparound = cdivision = _decorator
+
+
+class _NoGil:
+    """`with cython.nogil:` and `@cython.nogil`."""
+
+    def __call__(self, function: T) -> T:
+        return function
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
+nogil = _NoGil()

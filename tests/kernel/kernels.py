@@ -1,0 +1,45 @@
+"""Both forms of the kernel in one process: the compiled one as installed, the source under its own set of modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+
+import febe
+import febe._kernel
+
+MODULES = ("binary", "encode", "errors", "floats", "frames", "kinds", "parameters", "parse", "row", "rows", "text")
+
+
+def _load() -> SimpleNamespace:
+    names = SimpleNamespace(KIND=import_module("febe._kernel").KIND)
+    for module in MODULES:
+        setattr(names, module, import_module(f"febe._kernel.{module}"))
+    return names
+
+
+def _load_source() -> SimpleNamespace:
+    def ours() -> dict[str, ModuleType]:
+        return {name: module for name, module in sys.modules.items() if name.startswith("febe._kernel")}
+
+    loaded, finders, asked = ours(), list(sys.meta_path), os.environ.get("FEBE_KERNEL")
+    for name in loaded:
+        del sys.modules[name]
+    os.environ["FEBE_KERNEL"] = "python"
+    try:
+        return _load()
+    finally:
+        for name in ours():
+            del sys.modules[name]
+        sys.modules.update(loaded)
+        sys.meta_path[:] = finders
+        febe._kernel = loaded["febe._kernel"]
+        del os.environ["FEBE_KERNEL"]
+        if asked is not None:
+            os.environ["FEBE_KERNEL"] = asked
+
+
+COMPILED = _load() if febe._kernel.KIND == "compiled" else None
+SOURCE = _load_source()
