@@ -112,6 +112,7 @@ class State(enum.Enum):
     COPY_BOTH = "both sides stream"
     COPY_BOTH_FRONTEND_DONE = "the frontend has ended its half of copy-both"
     COPY_BOTH_BACKEND_DONE = "the backend has ended its half of copy-both"
+    COPY_BOTH_DONE = "both halves of copy-both are ended"
     PARSE = "Parse is being answered"
     BIND = "Bind is being answered"
     DESCRIBE_STATEMENT = "Describe of a statement is being answered"
@@ -166,7 +167,7 @@ REQUESTS: dict[type[Message], AnswerState] = {
 ANSWERING = (
     S.IDLE, S.QUERY, S.QUERY_ROWS, S.QUERY_NEXT, S.QUERY_COPY_IN_DONE, S.QUERY_COPY_OUT, S.QUERY_COPY_OUT_DONE, S.PARSE,
     S.BIND, S.DESCRIBE_STATEMENT, S.DESCRIBE, S.EXECUTE, S.EXECUTE_COPY_IN_DONE, S.EXECUTE_COPY_OUT,
-    S.EXECUTE_COPY_OUT_DONE, S.CLOSE, S.FUNCTION_CALL, S.SYNC, S.ENDING,
+    S.EXECUTE_COPY_OUT_DONE, S.CLOSE, S.FUNCTION_CALL, S.SYNC, S.ENDING, S.COPY_BOTH_DONE,
 )
 COPYING_IN = (S.QUERY_COPY_IN, S.EXECUTE_COPY_IN)
 COPYING_BOTH = (S.COPY_BOTH, S.COPY_BOTH_FRONTEND_DONE, S.COPY_BOTH_BACKEND_DONE)
@@ -200,7 +201,7 @@ FRONTEND: Table = {
     S.EXECUTE_COPY_IN: _copying_in(S.EXECUTE_COPY_IN, S.EXECUTE_COPY_IN_DONE),
     # While streaming a walsender takes these three messages only (walsender.c, ProcessRepliesIfAny).
     S.COPY_BOTH: {CopyData: S.COPY_BOTH, CopyDone: S.COPY_BOTH_FRONTEND_DONE, Terminate: S.TERMINATED},
-    S.COPY_BOTH_BACKEND_DONE: {CopyData: S.COPY_BOTH_BACKEND_DONE, CopyDone: S.QUERY, Terminate: S.TERMINATED},
+    S.COPY_BOTH_BACKEND_DONE: {CopyData: S.COPY_BOTH_BACKEND_DONE, CopyDone: S.COPY_BOTH_DONE, Terminate: S.TERMINATED},
     S.COPY_BOTH_FRONTEND_DONE: {Terminate: S.TERMINATED},
     # After an error everything is dropped up to Sync (manual: "Extended Query"), Query and FunctionCall included.
     S.SKIPPING: {**dict.fromkeys(_ANY_REQUEST, S.DROPPED), Sync: S.SYNC, Terminate: S.TERMINATED},
@@ -261,10 +262,13 @@ BACKEND: Table = {
     S.QUERY_COPY_OUT: {CopyData: S.QUERY_COPY_OUT, CopyDone: S.QUERY_COPY_OUT_DONE, ErrorResponse: S.ENDING},
     S.QUERY_COPY_OUT_DONE: {CommandComplete: S.QUERY_NEXT, ErrorResponse: S.ENDING},
     # When both halves are closed a result set and two CommandCompletes may follow (manual: "Streaming Replication
-    # Protocol", START_REPLICATION), so the answer goes on like that of a query string.
+    # Protocol", START_REPLICATION), so the answer goes on like that of a query string.  A walsender may send one more
+    # keepalive after its CopyDone (seen from PostgreSQL 18); libpq drops what comes late.
     S.COPY_BOTH: {CopyData: S.COPY_BOTH, CopyDone: S.COPY_BOTH_BACKEND_DONE, ErrorResponse: S.ENDING},
-    S.COPY_BOTH_FRONTEND_DONE: {CopyData: S.COPY_BOTH_FRONTEND_DONE, CopyDone: S.QUERY, ErrorResponse: S.ENDING},
-    S.COPY_BOTH_BACKEND_DONE: {ErrorResponse: S.ENDING},
+    S.COPY_BOTH_FRONTEND_DONE: {CopyData: S.COPY_BOTH_FRONTEND_DONE, CopyDone: S.COPY_BOTH_DONE,
+                                ErrorResponse: S.ENDING},
+    S.COPY_BOTH_BACKEND_DONE: {CopyData: S.DROPPED, ErrorResponse: S.ENDING},
+    S.COPY_BOTH_DONE: {CopyData: S.DROPPED, **_STATEMENT},
     S.PARSE: {ParseComplete: S.ANSWERED, ErrorResponse: S.SKIPPING},
     S.BIND: {BindComplete: S.ANSWERED, ErrorResponse: S.SKIPPING},
     S.DESCRIBE_STATEMENT: {ParameterDescription: S.DESCRIBE, ErrorResponse: S.SKIPPING},
