@@ -64,6 +64,8 @@ class Message:
     since: ClassVar[str]
     section: ClassVar[str]
     fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
+    _readers: ClassVar[tuple[tuple[str, Callable[[bytes, int, int], tuple[Any, int]], str | None], ...]]
+    """Each field's name, how it is read, and the condition under which it is there."""
 
     def encode(self) -> bytes:
         """The message's bytes, header included.
@@ -96,11 +98,11 @@ class Message:
         Errors: RemoteProtocolError (08P01) for a body that is cut, has bytes left over, or makes no sense.
         """
         values: dict[str, Any] = {}
-        for name, kind in cls.fields:
-            if isinstance(kind, When) and kind.condition not in when:
+        for name, read, condition in cls._readers:
+            if condition is not None and condition not in when:
                 values[name] = None
                 continue
-            values[name], pos = kind.read(data, pos, end)
+            values[name], pos = read(data, pos, end)
         if pos != end:
             raise RemoteProtocolError(f"invalid message format: {end - pos} bytes left over in {cls.__name__}",
                                       fatal=False)
@@ -140,6 +142,8 @@ def message(type: str, *, sender: Sender, section: str, code: int | None = None,
         made.limit = limit if limit is not None else SMALL if sender is Sender.FRONTEND else SMALL_FROM_BACKEND
         made.since, made.section = since, section
         made.fields = declared_fields(made)
+        made._readers = tuple((name, kind.read, kind.condition if isinstance(kind, When) else None)
+                              for name, kind in made.fields)
         return made  # type: ignore[no-any-return]
 
     return declare
