@@ -75,19 +75,19 @@ class PreparedStatement(BaseStatement):
 
     async def fetch(self, *args: object) -> list[Row]:
         """Run it and return its rows.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetch_prepared(self._session, self._statement, args))
+        return await self._run(query.fetch(self._session, self._statement, args))
 
     async def fetchrow(self, *args: object) -> Row | None:
         """Run it and return its first row, None if there is none.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetchrow_prepared(self._session, self._statement, args))
+        return await self._run(query.fetchrow(self._session, self._statement, args))
 
     async def fetchval(self, *args: object) -> Any:
         """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetchval_prepared(self._session, self._statement, args))
+        return await self._run(query.fetchval(self._session, self._statement, args))
 
     async def execute(self, *args: object) -> str:
         """Run it, drop its rows, and return the command tag.  Errors: as `Connection.fetch`."""
-        return await self._run(query.execute_prepared(self._session, self._statement, args))
+        return await self._run(query.execute(self._session, self._statement, args))
 
     async def close(self) -> None:
         """Have the server forget it.  Run after that, it is prepared anew."""

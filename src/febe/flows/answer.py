@@ -49,7 +49,7 @@ class Answer:
     parameter_types: list[int] = []  # noqa: RUF012 - replaced, never changed
     columns: list[FieldDescription] = []  # noqa: RUF012
 
-    def __init__(self, session: Session, decode: DecodeRun | None = None, one: bool = False) -> None:
+    def __init__(self, session: Session, decode: DecodeRun | None, one: bool = False) -> None:
         self.session = session
         self.decode = decode
         self.one = one
@@ -173,6 +173,9 @@ _REPLIES = {
 }
 
 
+_IDLE = State.IDLE  # see protocol/connection.py
+
+
 async def converse(session: Session, out: bytes, answer: Answer) -> None:
     """Send `out` and read until everything that was asked is answered; what the server says goes to `answer`.
 
@@ -186,7 +189,7 @@ async def converse(session: Session, out: bytes, answer: Answer) -> None:
             while (event := core.next_event()) is not None:
                 handlers[type(event)](answer, event)
             state = core.state
-            if state is State.IDLE:
+            if state is _IDLE:
                 return
             if state in _REPLIES:
                 out = core.send(*_REPLIES[state])

@@ -116,7 +116,7 @@ async def describe(session: Session, statement: Statement) -> None:
     answers = (State.CLOSE,) * len(discarded) + (State.PARSE, State.DESCRIBE_STATEMENT, *last)
     out = session.core.send_requests(
         answers, closes + parse + Describe(kind="S", name=statement.name).encode() + end.encode())
-    answer = Answer(session)
+    answer = Answer(session, None)
     await converse(session, out, answer)
     del session.discarded[:len(discarded)]
     answer.check()
@@ -124,12 +124,8 @@ async def describe(session: Session, statement: Statement) -> None:
 
 
 async def cached(session: Session, sql: str) -> Statement:
-    """The statement for `sql`, prepared now unless the session has it already."""
+    """Prepare a statement that the cache does not have, and put it there.  Errors: as `describe`."""
     statements = session.statements
-    statement = statements.get(sql)
-    if statement is not None:
-        statements.move_to_end(sql)
-        return statement
     statement = Statement(sql, session.new_name() if session.statement_cache_size else "")
     while len(statements) >= session.statement_cache_size > 0:
         discard(session, statements.popitem(last=False)[1])
@@ -161,7 +157,7 @@ async def close_statement(session: Session, statement: Statement) -> None:
         raise session.unusable()
     statement.ready = False
     out = session.core.send(Close(kind="S", name=statement.name), Sync())
-    answer = Answer(session)
+    answer = Answer(session, None)
     await converse(session, out, answer)
     answer.check()
 

@@ -14,6 +14,7 @@ from febe.protocol.extended import Sync
 from febe.protocol.simple import Query
 from febe.protocol.states import State
 
+_IDLE = State.IDLE  # see protocol/connection.py
 _ANSWERS = (State.BIND, State.EXECUTE, State.SYNC)
 
 
@@ -26,9 +27,9 @@ def is_stale(error: PostgresError) -> bool:
     return error.sqlstate == "26000" or (error.sqlstate == "0A000" and error.routine == "RevalidateCachedQuery")
 
 
-async def run(session: Session, statement: Statement, args: tuple[object, ...], *, rows: bool = True,
+async def run(session: Session, what: str | Statement, args: tuple[object, ...], rows: bool = True,
               one: bool = False) -> Answer:
-    """Run a statement; rows are decoded if `rows`, only the first if `one`.
+    """Run SQL by way of the statement cache, or a prepared statement; rows are decoded if `rows`, the first if `one`.
 
     A statement that went stale is prepared again and run once more, unless that would happen inside a transaction,
     which the error has ended.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session goes on.
@@ -36,8 +37,16 @@ async def run(session: Session, statement: Statement, args: tuple[object, ...], 
     core = session.core
     again = True
     while True:
-        if core.state is not State.IDLE:
+        if core.state is not _IDLE:
             raise session.unusable()
+        if isinstance(what, str):
+            found = session.statement(what)
+            if found is None:
+                found = await cached(session, what)
+                again = False
+            statement = what = found
+        else:
+            statement = what
         if not statement.ready:
             await describe(session, statement)
             again = False
@@ -46,79 +55,59 @@ async def run(session: Session, statement: Statement, args: tuple[object, ...], 
             out = statement.request(args)
         except EncodeError:
             if not statement.name:
-                await converse(session, core.send(Sync()), Answer(session))
+                await converse(session, core.send(Sync()), Answer(session, None))
             raise
         answer = Answer(session, statement.decode if rows else None, one)
         answer.columns = statement.columns
         await converse(session, core.send_requests(_ANSWERS, out), answer)
         error = answer.error
+        if error is None:
+            if answer.failure is not None:
+                raise answer.failure
+            return answer
         # Once bound, the error is that of something else which the statement itself did.
-        if error is not None and not answer.bound and is_stale(error):
+        if not answer.bound and is_stale(error):
             discard(session, statement)
             if again and not in_transaction:
                 continue
             error.add_note("febe: the statement was prepared before the change and is prepared anew when it is next "
                            "run; inside a transaction that cannot be done in silence, because the error has failed it")
         answer.check()
-        return answer
 
 
-async def fetch(session: Session, sql: str, args: tuple[object, ...]) -> list[Row]:
-    """All rows of a statement."""
-    return (await run(session, await cached(session, sql), args)).rows or []
+async def fetch(session: Session, what: str | Statement, args: tuple[object, ...]) -> list[Row]:
+    """All rows."""
+    return (await run(session, what, args)).rows or []
 
 
-async def fetchrow(session: Session, sql: str, args: tuple[object, ...]) -> Row | None:
-    """The first row of a statement, or None; the rest is read and dropped.
+async def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...]) -> Row | None:
+    """The first row, or None; the rest is read and dropped.
 
     No row limit is sent: the statement runs to its end as it does otherwise, and may run in parallel.
     """
-    rows = (await run(session, await cached(session, sql), args, one=True)).rows
+    rows = (await run(session, what, args, one=True)).rows
     return rows[0] if rows else None
 
 
-async def fetchval(session: Session, sql: str, args: tuple[object, ...]) -> Any:
+async def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) -> Any:
     """The first value of the first row, or None."""
-    rows = (await run(session, await cached(session, sql), args, one=True)).rows
+    rows = (await run(session, what, args, one=True)).rows
     return next(iter(rows[0]), None) if rows else None
 
 
-async def execute(session: Session, sql: str, args: tuple[object, ...]) -> str:
-    """Run and return the command tag, the last one of several.
+async def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> str:
+    """Run, drop the rows, and return the command tag, the last one of several.
 
-    Without parameters it is a simple query, which may hold several statements; with them it is one statement.
+    SQL without parameters is a simple query, which may hold several statements; with them it is one statement.
     """
-    if args:
-        return (await run(session, await cached(session, sql), args, rows=False)).tag
-    if session.core.state is not State.IDLE:
+    if args or isinstance(what, Statement):
+        return (await run(session, what, args, rows=False)).tag
+    if session.core.state is not _IDLE:
         raise session.unusable()
-    answer = Answer(session)
-    await converse(session, session.core.send(Query(query=sql)), answer)
+    answer = Answer(session, None)
+    await converse(session, session.core.send(Query(query=what)), answer)
     answer.check()
     return answer.tag
 
 
-async def fetch_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> list[Row]:
-    """All rows of a prepared statement."""
-    return (await run(session, statement, args)).rows or []
-
-
-async def fetchrow_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> Row | None:
-    """The first row of a prepared statement, or None."""
-    rows = (await run(session, statement, args, one=True)).rows
-    return rows[0] if rows else None
-
-
-async def fetchval_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> Any:
-    """The first value of a prepared statement's first row, or None."""
-    rows = (await run(session, statement, args, one=True)).rows
-    return next(iter(rows[0]), None) if rows else None
-
-
-async def execute_prepared(session: Session, statement: Statement, args: tuple[object, ...]) -> str:
-    """The command tag of a prepared statement, whose rows are read and dropped."""
-    return (await run(session, statement, args, rows=False)).tag
-
-
-__all__ = ["execute", "execute_prepared", "fetch", "fetch_prepared", "fetchrow", "fetchrow_prepared", "fetchval",
-           "fetchval_prepared", "is_stale", "run"]
+__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run"]

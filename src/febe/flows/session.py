@@ -59,6 +59,13 @@ class Session:
         self._names += 1
         return f"febe_{self._names}"
 
+    def statement(self, sql: str) -> Statement | None:
+        """The statement for `sql`, if the cache has it; it becomes the one used last."""
+        statement = self.statements.get(sql)
+        if statement is not None:
+            self.statements.move_to_end(sql)
+        return statement
+
     def unusable(self) -> Error:
         """Why nothing can be asked now."""
         if self._why is not None:
