@@ -11,7 +11,7 @@ from febe.protocol.authentication import AuthenticationOk
 from febe.protocol.connection import Connection, DataRowRun
 from febe.protocol.message import Message, Sender
 from febe.protocol.simple import DataRow
-from febe.protocol.startup import VERSION_3_0, BackendKeyData, StartupMessage
+from febe.protocol.startup import VERSION_3_0, BackendKeyData, ParameterStatus, StartupMessage
 from febe.server import Column, Engine, EngineError, EngineSession, Prepared, Result, Session
 from febe.server.sql import tokens
 
@@ -48,6 +48,9 @@ class MemoryPort:
         return call(*args)
 
     async def aclose(self) -> None:
+        pass
+
+    def abort(self) -> None:
         pass
 
 
@@ -213,7 +216,7 @@ def brief(answers: Sequence[Message]) -> list[str]:
                 found.append(f"{name} {' '.join(column.name for column in answer.columns)}")
             case _ if hasattr(answer, "parameter_types"):
                 found.append(" ".join([name, *map(str, answer.parameter_types)]))
-            case _ if hasattr(answer, "value"):
+            case ParameterStatus():
                 found.append(f"{name} {answer.name}={answer.value}")
             case _:
                 found.append(name)

@@ -62,7 +62,9 @@ class Batch(Protocol):
     """Columns of one length."""
 
     length: int
-    columns: Sequence[Any]
+
+    @property
+    def columns(self) -> Sequence[Any]: ...
 
 
 @dataclass(slots=True, kw_only=True)

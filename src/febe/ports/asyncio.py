@@ -19,6 +19,10 @@ READ_AHEAD = 1 << 18
 """Bytes received and not asked for at which reading pauses."""
 WRITE_AHEAD = 1 << 19
 """Bytes not yet taken by the system at which `flush` waits; it goes on when a quarter is left."""
+INTERRUPT_SECONDS = 0.5
+"""How long after an interrupt another follows: one that comes before the work has begun has no effect."""
+YIELD_BYTES = 1 << 15
+"""Bytes from which on `flush` lets the loop go round although it need not wait."""
 CLOSE_SECONDS = 5.0
 """How long `aclose` waits for a peer that does not read what was sent last."""
 
@@ -113,6 +117,9 @@ class AsyncioPort(asyncio.Protocol):
             raise self._lost()
         if out:
             self._transport.write(out)
+        if len(out) >= YIELD_BYTES and not self._held_back:
+            # Others get their turn, and this connection's end is noticed, however much there is to send.
+            await asyncio.sleep(0)
         while self._held_back:
             self._drain = self._loop.create_future()
             try:
@@ -148,7 +155,7 @@ class AsyncioPort(asyncio.Protocol):
             while not working.done():
                 self._interrupt()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait((working,))
+                    await asyncio.wait((working,), timeout=INTERRUPT_SECONDS)
             working.exception()
             raise
         except Exception:
@@ -227,8 +234,12 @@ class AsyncioPort(asyncio.Protocol):
         self._ended = why
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(self._lost())
-        if self._running:
+        self._interrupt_until_done()
+
+    def _interrupt_until_done(self) -> None:
+        if self._running and self._ended is not None:
             self._interrupt()
+            self._loop.call_later(INTERRUPT_SECONDS, self._interrupt_until_done)
 
     def _interrupt(self) -> None:
         if self.interrupt is not None:

@@ -255,7 +255,11 @@ class Session:
         """A CancelRequest has come: stop what runs; nothing, when nothing runs."""
         self._cancelled = True
         if self._working:
-            self.engine.cancel()
+            try:
+                self.engine.cancel()
+            except Exception:
+                # Who asked is another connection, or nobody any more.
+                logger.exception("the engine failed to cancel")
 
     def close(self) -> None:
         """The client is gone."""
