@@ -54,7 +54,8 @@ def _values(name: str) -> Iterator[Any]:
     elif name in ("timestamp", "timestamptz"):
         zone = UTC if name == "timestamptz" else None
         for _ in range(SOME):
-            micros = dice.randrange(315537897600 * 10**6) // 10 ** dice.randrange(7) * 10 ** dice.randrange(2)
+            unit = 10 ** dice.randrange(7)
+            micros = dice.randrange(315537897600 * 10**6) // unit * unit
             yield datetime(1, 1, 1, tzinfo=zone) + timedelta(microseconds=micros)
     elif name == "numeric":
         for _ in range(SOME):
@@ -70,7 +71,7 @@ def _values(name: str) -> Iterator[Any]:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_writes_as_postgres(kernel: SimpleNamespace, postgres: Postgres, name: str) -> None:
     psycopg = pytest.importorskip("psycopg")
-    values = list(_values(name))
+    values = [value for value in _values(name) if value == value]  # a NaN has many bit patterns
     if name == "numeric" and postgres.major < 14:
         values = [value for value in values if not value.is_infinite()]
     with psycopg.connect(postgres.dsn()) as connection:
@@ -81,15 +82,15 @@ def test_writes_as_postgres(kernel: SimpleNamespace, postgres: Postgres, name: s
                 kind = FAMILIES[name] + binary
                 encoded = [kernel.encode.encode_value(kind, value) for value in some]
                 for result_format in (binary, 1 - binary):
-                    result = connection.pgconn.exec_params(
-                        f"select * from (values {places}) v".encode(), encoded, None, [binary] * len(some), result_format
-                    )
+                    sql = f"select * from (values {places}) v".encode()
+                    formats = [binary] * len(some)
+                    result = connection.pgconn.exec_params(sql, encoded, None, formats, result_format)
                     assert result.status == psycopg.pq.ExecStatus.TUPLES_OK, result.error_message
                     received = [result.get_value(n, 0) for n in range(len(some))]
                     wanted = [kernel.encode.encode_value(FAMILIES[name] + result_format, value) for value in some]
                     if name != "jsonb":  # it keeps neither order nor spacing
                         different = [case for case in zip(some, received, wanted, strict=True) if case[1] != case[2]]
-                        assert different == []
+                        assert different[:9] == []
                     for value, data in zip(some, received, strict=True):
                         decoded = kernel.rows.decode_value(FAMILIES[name] + result_format, data)
-                        assert repr(decoded) == repr(value) or decoded == value or value != value or name == "float4"
+                        assert repr(decoded) == repr(value) or decoded == value or name == "float4"

@@ -88,7 +88,7 @@ def test_malformed(kernel: SimpleNamespace, data: bytes) -> None:
 
 def test_a_bad_value_is_named(kernel: SimpleNamespace) -> None:
     data = data_row(b"\0\0\0\1", b"a") + data_row(b"\0\0\0\2", b"\xff")
-    with pytest.raises(kernel.errors.ValueDecodeError, match="^row 1, column 1: .*utf-8.*: b'\\\\xff'$") as caught:
+    with pytest.raises(kernel.errors.ValueDecodeError, match=r"^row 1, column 1: .*utf-8.*: b'\\xff'$") as caught:
         kernel.rows.RowDecoder([INT4, TEXT], tuple).decode(data, 0, len(data))
     assert (caught.value.row, caught.value.column, caught.value.data) == (1, 1, b"\xff")
     assert isinstance(caught.value.__cause__, UnicodeDecodeError)

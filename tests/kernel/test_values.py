@@ -38,8 +38,7 @@ def test_round_trips(name: str, data: st.DataObject) -> None:
         if name != "float4":
             assert decoded == value
         else:
-            assert decoded == value or math.isclose(decoded, value, rel_tol=6e-8)  # type: ignore[arg-type]
-            assert SOURCE.encode.encode_value(kind, decoded) == SOURCE.encode.encode_value(kind, value)
+            assert pack("f", decoded) == pack("f", value)
 
 
 def test_nan(kernel: SimpleNamespace) -> None:
@@ -51,10 +50,10 @@ def test_nan(kernel: SimpleNamespace) -> None:
 
 ALSO_READ = [
     ("bool", b"TRUE", True), ("bool", b" no ", False), ("bool", b"of", False), ("bool", b"1", True),
-    ("int4", b" +12\n", 12), ("int8", b"-0000000000000000000000001", -1),
-    ("float8", b"-0", -0.0), ("float8", b" 1.5e3 ", 1500.0), ("float8", b"inf", math.inf), ("float8", b".5", 0.5),
-    ("float4", b"0.123456789", 0.12345679),
-    ("bytea", b"a\\\\b\\001\\377", b"a\\b\1\xff"), ("bytea", b"\\xABCD", b"\xab\xcd"), ("bytea", b"plain", b"plain"),
+    ("int4", b" +12\n", 12), ("int8", b"-0000000000000000000000001", -1), ("float8", b"-0", -0.0),
+    ("float8", b" 1.5e3 ", 1500.0), ("float8", b"inf", math.inf), ("float8", b".5", 0.5),
+    ("float4", b"0.123456789", 0.12345679), ("bytea", b"a\\\\b\\001\\377", b"a\\b\1\xff"),
+    ("bytea", b"\\xABCD", b"\xab\xcd"), ("bytea", b"plain", b"plain"),
     ("timestamp", b"2024-01-02T03:04:05", datetime(2024, 1, 2, 3, 4, 5)),
     ("timestamp", b"2024-02-29 03:04:05", datetime(2024, 2, 29, 3, 4, 5)),
     ("timestamp", b"2024-02-29 03:04:05.05", datetime(2024, 2, 29, 3, 4, 5, 50000)),
@@ -62,7 +61,8 @@ ALSO_READ = [
     ("timestamptz", b"2024-01-02 03:04:05.5-08", datetime(2024, 1, 2, 11, 4, 5, 500000, UTC)),
     ("timestamptz", b"1850-01-02 03:04:05-00:01:15", datetime(1850, 1, 2, 3, 5, 20, tzinfo=UTC)),
     ("timestamptz", b"2024-01-02 03:04:05Z", datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)),
-    ("numeric", b" 1e3 ", Decimal("1E+3")), ("numeric", b"+.5", Decimal("0.5")), ("numeric", b"-inf", Decimal("-Infinity")),
+    ("numeric", b" 1e3 ", Decimal("1E+3")), ("numeric", b"+.5", Decimal("0.5")),
+    ("numeric", b"-inf", Decimal("-Infinity")),
     ("uuid", b"{12345678-9ABC-DEF0-1234-56789abcdef0}", UUID("12345678-9abc-def0-1234-56789abcdef0")),
     ("uuid", b"123456789abcdef0123456789abcdef0", UUID("12345678-9abc-def0-1234-56789abcdef0")),
 ]  # fmt: skip
@@ -74,25 +74,27 @@ def test_other_spellings(kernel: SimpleNamespace, name: str, text: bytes, value:
 
 
 NOT_TEXT = [
-    ("bool", b""), ("bool", b"o"), ("bool", b"2"), ("bool", b"tr ue"),
-    ("int2", b"32768"), ("int4", b"2147483648"), ("int4", b"-2147483649"), ("int8", b"9223372036854775808"), ("oid", b"-1"),
-    ("int4", b""), ("int4", b"-"), ("int4", b"1.0"), ("int4", b"1_0"), ("int4", b"0x10"), ("int4", b"1\0"), ("int4", b"9" * 5000),
-    ("float8", b""), ("float8", b"1e400"), ("float8", b"1e-400"), ("float8", b"1_0"), ("float8", b"1.5x"), ("float8", b"0x10"),
-    ("float8", b"1e"), ("float8", b"--1"), ("float4", b"1e39"), ("float4", b"1e-50"),
-    ("text", b"\xff"), ("text", b"\xed\xa0\x80"), ("text", b"\xc3"),
-    ("bytea", b"\\x0"), ("bytea", b"\\xzz"), ("bytea", b"\\9"), ("bytea", b"\\"), ("bytea", b"\\477"),
-    ("date", b"infinity"), ("date", b"-infinity"), ("date", b"0044-03-15 BC"), ("date", b"10000-01-01"), ("date", b"2023-02-29"),
-    ("date", b"0000-01-01"), ("date", b"2023-1-1"), ("date", b"20230101"), ("date", b""), ("date", b"2024-13-01"),
-    ("timestamp", b"infinity"), ("timestamp", b"2024-01-01"), ("timestamp", b"2024-01-01 24:00:00"),
-    ("timestamp", b"0001-01-01 00:00:00 BC"), ("timestamp", b"2024-01-01 00:00:60"), ("timestamp", b"2024-01-01 00:00:00+00"),
-    ("timestamp", b"2024-01-01 00:00:00."), ("timestamp", b"2024-01-01 00:00:00.1234567"), ("timestamp", b"2024-01-0100:00:00x"),
-    ("timestamptz", b"2024-01-01 00:00:00"), ("timestamptz", b"2024-01-01 00:00:00+16"), ("timestamptz", b"9999-12-31 23:59:59-01"),
-    ("timestamptz", b"0001-01-01 00:00:00+01"), ("timestamptz", b"infinity"), ("timestamptz", b"2024-01-01 00:00:00.+00"),
-    ("numeric", b""), ("numeric", b"."), ("numeric", b"-"), ("numeric", b"1_0"), ("numeric", b"sNaN"), ("numeric", b"NaN123"),
-    ("numeric", b"1.2.3"), ("numeric", b"1-2"), ("numeric", "١".encode()), ("numeric", b"1e9999999"),
-    ("uuid", b""), ("uuid", b"12345678-9abc-def0-1234-56789abcdefg"), ("uuid", b"{123456789abcdef0123456789abcdef0"),
-    ("uuid", b"12345678+9abc-def0-1234-56789abcdef0"),
-    ("json", b""), ("json", b"{"), ("json", b"1 2"), ("jsonb", b"\x01{}"), ("json", b"[" * 100000),
+    ("bool", b""), ("bool", b"o"), ("bool", b"2"), ("bool", b"tr ue"), ("int2", b"32768"), ("int4", b"2147483648"),
+    ("int4", b"-2147483649"), ("int8", b"9223372036854775808"), ("oid", b"-1"), ("int4", b""), ("int4", b"-"),
+    ("int4", b"1.0"), ("int4", b"1_0"), ("int4", b"0x10"), ("int4", b"1\0"), ("int4", b"9" * 5000), ("float8", b""),
+    ("float8", b"1e400"), ("float8", b"1e-400"), ("float8", b"1_0"), ("float8", b"1.5x"), ("float8", b"0x10"),
+    ("float8", b"1e"), ("float8", b"--1"), ("float4", b"1e39"), ("float4", b"1e-50"), ("text", b"\xff"),
+    ("text", b"\xed\xa0\x80"), ("text", b"\xc3"), ("bytea", b"\\x0"), ("bytea", b"\\xzz"), ("bytea", b"\\9"),
+    ("bytea", b"\\"), ("bytea", b"\\477"), ("date", b"infinity"), ("date", b"-infinity"), ("date", b"0044-03-15 BC"),
+    ("date", b"10000-01-01"), ("date", b"2023-02-29"), ("date", b"0000-01-01"), ("date", b"2023-1-1"),
+    ("date", b"20230101"), ("date", b""), ("date", b"2024-13-01"), ("timestamp", b"infinity"),
+    ("timestamp", b"2024-01-01"), ("timestamp", b"2024-01-01 24:00:00"), ("timestamp", b"0001-01-01 00:00:00 BC"),
+    ("timestamp", b"2024-01-01 00:00:60"), ("timestamp", b"2024-01-01 00:00:00+00"),
+    ("timestamp", b"2024-01-01 00:00:00."), ("timestamp", b"2024-01-01 00:00:00.1234567"),
+    ("timestamp", b"2024-01-0100:00:00x"), ("timestamptz", b"2024-01-01 00:00:00"),
+    ("timestamptz", b"2024-01-01 00:00:00+16"), ("timestamptz", b"9999-12-31 23:59:59-01"),
+    ("timestamptz", b"0001-01-01 00:00:00+01"), ("timestamptz", b"infinity"),
+    ("timestamptz", b"2024-01-01 00:00:00.+00"), ("numeric", b""), ("numeric", b"."), ("numeric", b"-"),
+    ("numeric", b"1_0"), ("numeric", b"sNaN"), ("numeric", b"NaN123"), ("numeric", b"1.2.3"), ("numeric", b"1-2"),
+    ("numeric", b"\xd9\xa1"), ("numeric", b"1e9999999"), ("uuid", b""),
+    ("uuid", b"12345678-9abc-def0-1234-56789abcdefg"), ("uuid", b"{123456789abcdef0123456789abcdef0"),
+    ("uuid", b"12345678+9abc-def0-1234-56789abcdef0"), ("json", b""), ("json", b"{"), ("json", b"1 2"),
+    ("jsonb", b"\x01{}"), ("json", b"[" * 100000),
 ]  # fmt: skip
 
 
@@ -108,12 +110,13 @@ def test_refused_text(kernel: SimpleNamespace, name: str, text: bytes) -> None:
 
 NOT_BINARY = [
     ("bool", ""), ("bool", "0000"), ("int2", "00"), ("int4", "000000"), ("int8", "00000000"), ("oid", ""),
-    ("float4", "0000"), ("float8", "00000000"), ("text", "ff"), ("date", "0000"), ("date", "7fffffff"), ("date", "80000000"),
-    ("date", "fff4dbf8"), ("date", "002c95d4"), ("timestamp", "00"), ("timestamp", "7fffffffffffffff"),
-    ("timestamp", "8000000000000000"), ("timestamp", "ff1fe2ffc59c5fff"), ("timestamp", "0380e70b913b8000"),
-    ("timestamptz", "7fffffffffffffff"), ("numeric", ""), ("numeric", "00010000000000"), ("numeric", "0001000000000000"),
-    ("numeric", "00010000000000002710"), ("numeric", "0001000020000000270f"), ("numeric", "0000000000004000"),
-    ("numeric", "ffff000000000000"), ("uuid", "00"), ("jsonb", ""), ("jsonb", "027b7d"), ("json", "017b7d"),
+    ("float4", "0000"), ("float8", "00000000"), ("text", "ff"), ("date", "0000"), ("date", "7fffffff"),
+    ("date", "80000000"), ("date", "fff4dbf8"), ("date", "002c95d4"), ("timestamp", "00"),
+    ("timestamp", "7fffffffffffffff"), ("timestamp", "8000000000000000"), ("timestamp", "ff1fe2ffc59c5fff"),
+    ("timestamp", "0380e70b913b8000"), ("timestamptz", "7fffffffffffffff"), ("numeric", ""),
+    ("numeric", "00010000000000"), ("numeric", "0001000000000000"), ("numeric", "00010000000000002710"),
+    ("numeric", "0001000020000000270f"), ("numeric", "0000000000004000"), ("numeric", "ffff000000000000"),
+    ("uuid", "00"), ("jsonb", ""), ("jsonb", "027b7d"), ("json", "017b7d"),
 ]  # fmt: skip
 
 
@@ -152,10 +155,11 @@ def test_int_like(kernel: SimpleNamespace) -> None:
 
 ALSO_WRITTEN = [
     ("float8", 1, b"1"), ("float8", Decimal("0.5"), b"0.5"), ("bytea", bytearray(b"a"), b"\\x61"),
-    ("bytea", memoryview(b"a"), b"\\x61"), ("numeric", 12, b"12"), ("numeric", 0.1, b"0.1"), ("numeric", 1e22, b"10000000000000000000000"),
-    ("numeric", Decimal("1E+3"), b"1000"), ("numeric", Decimal("-0.0"), b"0.0"), ("numeric", Decimal("0E+5"), b"0"),
-    ("numeric", Decimal("0E-7"), b"0.0000000"),
-    ("numeric", Decimal("1E-7"), b"0.0000001"), ("numeric", float("nan"), b"NaN"),
+    ("bytea", memoryview(b"a"), b"\\x61"), ("numeric", 12, b"12"), ("numeric", 0.1, b"0.1"),
+    ("numeric", 1e22, b"10000000000000000000000"), ("numeric", Decimal("1E+3"), b"1000"),
+    ("numeric", Decimal("-0.0"), b"0.0"), ("numeric", Decimal("0E+5"), b"0"),
+    ("numeric", Decimal("0E-7"), b"0.0000000"), ("numeric", Decimal("1E-7"), b"0.0000001"),
+    ("numeric", float("nan"), b"NaN"),
     ("uuid", "{123456789ABCdef0123456789abcdef0}", b"12345678-9abc-def0-1234-56789abcdef0"),
     ("timestamptz", datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=-8))), b"2024-01-02 11:04:05+00"),
     ("json", None, b"null"), ("json", (1, 2), b"[1, 2]"),
@@ -177,14 +181,15 @@ def test_json_text_is_sent_as_it_is(kernel: SimpleNamespace) -> None:
 
 
 NOT_VALUES = [
-    ("bool", 1), ("bool", "t"), ("int2", 32768), ("int2", -32769), ("int4", 2**31), ("int4", -(2**31) - 1), ("int8", 2**63),
-    ("int8", -(2**63) - 1), ("int8", 10**30), ("oid", -1), ("oid", 2**32), ("int4", 1.5), ("int4", 1.0), ("int4", "1"), ("int4", Decimal(1)),
-    ("float8", "1.5"), ("float8", b"1"), ("float8", 10**400), ("float8", None.__class__), ("float8", []), ("float4", 1e39), ("float4", 1e-46),
-    ("text", 1), ("text", b"a"), ("text", "a\0b"), ("text", "\ud800"), ("bytea", "a"), ("bytea", 3), ("bytea", [1]),
+    ("bool", 1), ("bool", "t"), ("int2", 32768), ("int2", -32769), ("int4", 2**31), ("int4", -(2**31) - 1),
+    ("int8", 2**63), ("int8", -(2**63) - 1), ("int8", 10**30), ("oid", -1), ("oid", 2**32), ("int4", 1.5),
+    ("int4", 1.0), ("int4", "1"), ("int4", Decimal(1)), ("float8", "1.5"), ("float8", b"1"), ("float8", 10**400),
+    ("float8", None.__class__), ("float8", []), ("float4", 1e39), ("float4", 1e-46), ("text", 1), ("text", b"a"),
+    ("text", "a\0b"), ("text", "\ud800"), ("bytea", "a"), ("bytea", 3), ("bytea", [1]),
     ("date", datetime(2024, 1, 1)), ("date", "2024-01-01"), ("timestamp", date(2024, 1, 1)),
     ("timestamp", datetime(2024, 1, 1, tzinfo=UTC)), ("timestamptz", datetime(2024, 1, 1)), ("timestamptz", "now"),
-    ("timestamptz", datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))),
-    ("numeric", "1"), ("numeric", Decimal("sNaN")), ("numeric", Decimal("1E+131072")), ("numeric", Decimal("1E-16384")),
+    ("timestamptz", datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))), ("numeric", "1"),
+    ("numeric", Decimal("sNaN")), ("numeric", Decimal("1E+131072")), ("numeric", Decimal("1E-16384")),
     ("numeric", Decimal("1E+999999")), ("numeric", 1j), ("uuid", 1), ("uuid", "nothing"), ("uuid", b"1" * 16),
     ("json", float("nan")), ("json", {1j: 2}), ("jsonb", object), ("json", "\ud800"),
 ]  # fmt: skip

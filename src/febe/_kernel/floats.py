@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from decimal import Decimal
+from math import copysign, floor, frexp, isfinite, ldexp, log10, ulp
 from struct import Struct
 
 try:
@@ -29,9 +30,32 @@ def to_float4(value: cython.double) -> cython.float:
             return float("inf") if value > 0 else float("-inf")
 
 
+def _shortest(value: float, bits: int, least: int) -> tuple[int, int]:
+    """Give (n, k) so that n * 10**k has the fewest digits between the middles to the neighbours of a positive number.
+
+    `bits` of precision, the last one never worth less than 2**`least`.  PostgreSQL leaves the middles out
+    (double_to_shortest_decimal_bufn: acceptBounds = false) where Python's repr takes one that rounds to even: 1e23.
+    """
+    exponent = max(frexp(value)[1] - bits, least)
+    mantissa = int(ldexp(value, -exponent))
+    # In quarters of the last bit; below a power of two the neighbour is half as far.
+    low = 4 * mantissa - (1 if mantissa == 1 << bits - 1 and exponent > least else 2)
+    high = 4 * mantissa + 2
+    exponent -= 2
+    for digits in range(1, 18):
+        power = Decimal(value).adjusted() - digits + 1
+        left = 10 ** max(power, 0) << max(-exponent, 0)
+        right = 10 ** max(-power, 0) << max(exponent, 0)
+        n, rest = divmod(4 * mantissa * right, left)
+        inside = [one for one in (n, n + 1) if low * right < one * left < high * right]
+        if inside:
+            return (n + (2 * rest + n % 2 > left) if len(inside) == 2 else inside[0]), power
+    raise AssertionError("17 digits tell every float8 from its neighbours")
+
+
 @cython.ccall
 def shortest_float4(value: cython.double) -> cython.double:
-    """Give the float8 with the fewest decimal digits that rounds to this float4: 0.1, not 0.10000000149011612."""
+    """Give the float8 of the fewest digits that stand for this float4: 0.1, not 0.10000000149011612."""
     size: cython.double = abs(value)
     digits: cython.int
     exponent: cython.int
@@ -39,6 +63,8 @@ def shortest_float4(value: cython.double) -> cython.double:
     whole: cython.double
     short: cython.double
     power: cython.double
+    place: cython.double
+    twice: cython.double
     if value == 0.0 or not isfinite(value) or (size < 1e6 and floor(size) == size):
         return value
     if 1e-9 < size < 1e21:
@@ -53,19 +79,24 @@ def shortest_float4(value: cython.double) -> cython.double:
             # Both operands are exact, so the quotient is the float8 nearest to the decimal.
             if scale >= 0:
                 power = _POWERS[scale]
-                whole = floor(size * power + 0.5)
+                place = size * power
+                whole = floor(place + 0.5)
                 short = whole / power
             else:
                 power = _POWERS[-scale]
-                whole = floor(size / power + 0.5)
+                place = size / power
+                whole = floor(place + 0.5)
                 short = whole * power
+            if short == size:
+                return value
+            twice = size + 2.0 * (short - size)
+            if to_float4(twice) == twice or whole - place == 0.5 or frexp(size)[0] == 0.5:
+                break  # in the middle to a neighbour, or between two decimals, or the neighbours are not equally far
             if to_float4(short) == size:
                 return short if value > 0 else -short
-    for digits in range(1, 10):
-        short = float(f"{value:.{digits - 1}e}")
-        if to_float4(short) == value:
-            return short
-    return value
+    n, k = _shortest(size, 24, -149)
+    short = float(f"{n}e{k}")
+    return short if value > 0 else -short
 
 
 @cython.cfunc
@@ -75,16 +106,26 @@ def _float_text(value: cython.double, size: cython.double, least: cython.double)
         return b"NaN"
     if size == float("inf"):
         return b"Infinity" if value > 0 else b"-Infinity"
-    text: str = repr(value).removesuffix(".0")
-    if size >= least and "e" not in text:
-        sign: str = ""
-        if value < 0:
-            sign = "-"
-            text = text[1:]
-        whole, _, fraction = text.partition(".")
-        digits: str = (whole + fraction).rstrip("0")
-        text = f"{sign}{digits[0]}{'.' + digits[1:] if len(digits) > 1 else ''}e+{len(whole) - 1:02d}"
-    return text.encode()
+    text: str = repr(size).removesuffix(".0")
+    digits: str
+    places: int
+    if size >= least:
+        if "e" not in text:
+            whole, _, fraction = text.partition(".")
+            digits, places = (whole + fraction).rstrip("0"), len(whole)
+        else:
+            head, _, tail = text.partition("e")
+            digits, places = head.replace(".", ""), int(tail) + 1
+        # From 2**53 on middles are whole numbers, and up to 10**40 short decimals may be such.
+        if least > 1e6 and 9007199254740992.0 <= size < 1e41:
+            exact: object = int(size)
+            if abs(int(digits) * 10 ** (places - len(digits)) - exact) * 2 == int(ulp(size)):
+                n, k = _shortest(size, 53, -1074)
+                digits = str(n)
+                places = len(digits) + k
+                digits = digits.rstrip("0")
+        text = f"{digits[0]}{'.' + digits[1:] if len(digits) > 1 else ''}e+{places - 1:02d}"
+    return (f"-{text}" if value < 0 or (value == 0.0 and copysign(1.0, value) < 0) else text).encode()
 
 
 @cython.cfunc
