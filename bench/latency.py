@@ -122,7 +122,7 @@ MEASUREMENTS = [
             "pg8000": Contender(run=pg8000),
             "raw socket": Contender(run=raw_socket),
         },
-        settings={"trips": 4_000},
+        settings={"trips": 10_000},
         rows=[
             Row(name=f"{_TRIP}, median", ours="febe", figure="median", unit="µs",
                 against={"psycopg": 1.0, "psycopg2": None, "pg8000": None, "raw socket": None}),
