@@ -45,7 +45,7 @@ class Portal:
             self.finished = True
             return b"", 0
         data, rows = self._source.pull(most)
-        if not rows:
+        if not rows or self._source.ended:
             self.finished = True
             self.close_source()
         return data, rows

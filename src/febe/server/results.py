@@ -21,7 +21,12 @@ Formats = tuple[int, ...]
 
 
 class Source(Protocol):
-    """Gives DataRow messages and how many; no rows: there are no more.  `most` bounds the rows; 0 does not."""
+    """Gives DataRow messages and how many; no rows: there are no more.  `most` bounds the rows; 0 does not.
+
+    `ended` says early, where that is known without asking, that there are no more.
+    """
+
+    ended: bool
 
     def pull(self, most: int) -> tuple[bytes | bytearray, int]: ...
 
@@ -53,8 +58,10 @@ class _Rows:
         self._batches = batches
         self._ahead: Iterator[Sequence[Sequence[object]]] = iter(batches)
         self._encoder = _encoder(tuple(column.type_oid for column in columns), formats)
+        self._left = len(batches) if isinstance(batches, list | tuple) else -1
         self._batch: Sequence[Sequence[object]] = ()
         self._next = 0
+        self.ended = False
 
     def pull(self, most: int) -> tuple[bytes, int]:
         while self._next >= len(self._batch):
@@ -62,9 +69,11 @@ class _Rows:
             if batch is None:
                 return b"", 0
             self._batch, self._next = batch, 0
+            self._left -= 1
         rows = min(most or PIECE_ROWS, PIECE_ROWS, len(self._batch) - self._next)
         piece = self._batch if rows == len(self._batch) else self._batch[self._next:self._next + rows]
         self._next += rows
+        self.ended = self._left == 0 and self._next == len(self._batch)
         try:
             return self._encoder.encode(piece), rows
         except ValueEncodeError as error:
@@ -78,6 +87,8 @@ class _Rows:
 
 class _Arrow:
     """An Arrow stream."""
+
+    ended = False
 
     def __init__(self, stream: ArrowStream, columns: Sequence[Column], formats: Formats, result: Result) -> None:
         # ctypes is loaded by who serves Arrow only

@@ -376,6 +376,9 @@ class Session:
             conversation.say_run(DataRow, data)
             if sent == limit:
                 break
+            if portal.finished:
+                rows = 0
+                break
             if conversation.waiting >= DELIVER_AT:
                 await conversation.deliver()
             piece = await self._work(self._pull, portal, limit and limit - sent)
