@@ -128,6 +128,8 @@ def extended(libpq: Libpq) -> None:
     libpq.results()
     c.send_describe_prepared(b"gone")
     libpq.results()
+    c.send_query(b"rollback")
+    libpq.results()
     c.send_query_params(b"", None)
     libpq.results()
     c.send_query_params(b"select $1", [b"x" * 70_000])

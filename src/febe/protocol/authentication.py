@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from febe.protocol.fields import Byte4, ByteN, SecretBytes, SecretString, SecretValue, String, StringList
+from febe.protocol.fields import Byte2, Byte4, SecretBytes, SecretString, SecretValue, String, StringList
 from febe.protocol.message import Message, Sender, message
 
 # A backend takes authentication tokens up to 65535 bytes, SCRAM messages up to 1024 (auth.c, auth-sasl.c); libpq takes
@@ -36,7 +36,7 @@ class AuthenticationCleartextPassword(Message):
 class AuthenticationCryptPassword(Message):
     """A crypt()-ed password is wanted (B); no longer sent by any supported server."""
 
-    salt: ByteN
+    salt: Byte2
 
 
 @message("R", code=5, sender=Sender.BACKEND, limit=REQUEST_LIMIT, section="Start-up")

@@ -151,7 +151,9 @@ class Connection:
         after = self._outgoing.get(self.state, _NOTHING).get(cls)
         if after is None:
             raise LocalProtocolError(f"{cls.__name__} cannot be sent now: {self.state.value}")
-        data = _READY[message.status] if isinstance(message, ReadyForQuery) else message.encode()
+        data = _READY.get(message.status) if isinstance(message, ReadyForQuery) else None
+        if data is None:
+            data = message.encode()
         if cls is SSLAccepted or cls is GSSENCAccepted:
             self._refuse_unread("GSSAPI encryption" if cls is GSSENCAccepted else "SSL")
         if self.trace is not None:
@@ -273,8 +275,8 @@ class Connection:
             return run(self._data, start, end, count)
         if message is not None and cls.framing is _BYTE:
             body = end
-        elif end - body > cls.limit:
-            raise self._break(f"invalid length of {cls.__name__}: {end - body} bytes")
+        elif end - start - (kind != UNTYPED) > cls.limit:
+            raise self._break(f"invalid length of {cls.__name__}: {end - start} bytes")
         try:
             if message is None or body != end:
                 message = cls.decode(self._data, body, end)
@@ -333,6 +335,7 @@ class Connection:
             self._pos = 0
             self._later.clear()
             self._later_size = 0
+        self._need = 1
         if self._pos == len(self._data):
             return False
         state = self.state
@@ -363,7 +366,7 @@ class Connection:
             self._need = 4
             return False
         length = _INT32.unpack_from(data, pos)[0]
-        if not 8 <= length <= STARTUP_LIMIT + 4:
+        if not 8 <= length <= STARTUP_LIMIT:
             raise self._break("invalid length of startup packet")
         if len(data) - pos < length:
             self._need = length
@@ -394,6 +397,8 @@ class Connection:
 
     def _unexpected(self, kind: int) -> RemoteProtocolError:
         if self.role is Sender.FRONTEND:
+            if self.state in _ENCRYPTION_ASKED:
+                return self._break(f"received invalid response to SSL or GSSAPI negotiation: {chr(kind)}")
             if self.state in _BEFORE_SESSION:
                 return self._break(f"expected authentication request from server, but received {chr(kind)}")
             return self._break(f"unexpected message type 0x{kind:02X} from server: {self.state.value}")
@@ -455,7 +460,8 @@ def _scanners(dialect: Dialect, peer: Sender) -> tuple[FrameScanner, FrameScanne
         for state in _BEFORE_SESSION:
             for kind in dialect.rows[peer][state]:
                 if kind != UNTYPED:
-                    early[kind] = min(limits[kind], SMALL_FROM_BACKEND + 4) if chr(kind) == "E" else limits[kind]
-        found = FrameScanner(limits, b"Dd" if peer is Sender.BACKEND else b"d"), FrameScanner(early, b"")
+                    early[kind] = min(limits[kind], SMALL_FROM_BACKEND) if chr(kind) == "E" else limits[kind]
+        batched = "".join(cls.type for cls in dialect.messages[peer] if cls in _RUNS).encode()
+        found = FrameScanner(limits, batched), FrameScanner(early, b"")
         _made[dialect, peer] = found
     return found

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from febe.protocol.message import Framing, Message, Sender
+from febe.protocol.simple import Query
 from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State, Table
 
 
@@ -64,7 +65,7 @@ class Dialect:
         limits = [-1] * 256
         for cls in self.messages[sender]:
             if cls.framing is Framing.TYPED:
-                limits[ord(cls.type)] = max(limits[ord(cls.type)], cls.limit + 4)
+                limits[ord(cls.type)] = max(limits[ord(cls.type)], cls.limit)
         return limits
 
     def extended(self, name: str, *, requests: Mapping[type[Message], AnswerState] | None = None,
@@ -72,9 +73,9 @@ class Dialect:
                  replacements: Mapping[type[Message], type[Message]] | None = None) -> Dialect:
         """A new dialect on top of this one.
 
-        `requests` are new frontend messages with the state in which the backend answers them, legal wherever a Query
-        is.  `additions` are (sender, message, states) that need no answer and change no state.  `replacements` put a
-        message in the place of another with the same role, such as a RowDescription with one more field.
+        `requests` are new frontend messages with the state in which the backend answers them, legal where a Query is.
+        `additions` are (sender, message, states) that need no answer and change no state.  `replacements` put a message
+        in the place of another with the same role, such as a RowDescription with one more field.
         """
         swap = dict(replacements or {})
         tables = {sender: {state: {swap.get(cls, cls): after for cls, after in row.items()}
@@ -83,8 +84,8 @@ class Dialect:
         for request, answer in (requests or {}).items():
             answers[request] = answer
             for row in tables[Sender.FRONTEND].values():
-                if State.QUEUED in row.values():
-                    row[request] = State.QUEUED
+                if Query in row:
+                    row[request] = row[Query]
         for sender, cls, states in additions:
             for state in states:
                 tables[sender].setdefault(state, {})[cls] = state

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from febe.protocol.fields import Byte1, FormatList, Int32, OidList, String, ValueList
+from typing import Annotated
+
+from febe.protocol.fields import Choice, FormatList, Int32, OidList, String, ValueList
 from febe.protocol.message import LARGE, Message, Sender, message
 
 
@@ -47,7 +49,7 @@ class BindComplete(Message):
 class Describe(Message):
     """Ask for the description of a statement (`kind` S) or portal (`kind` P) (F)."""
 
-    kind: Byte1
+    kind: Annotated[str, Choice("SP", "DESCRIBE message subtype")]
     name: String
 
 
@@ -80,7 +82,7 @@ class PortalSuspended(Message):
 class Close(Message):
     """Close a statement (`kind` S) or portal (`kind` P); no error if there is none (F)."""
 
-    kind: Byte1
+    kind: Annotated[str, Choice("SP", "CLOSE message subtype")]
     name: String
 
 

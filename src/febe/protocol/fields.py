@@ -133,6 +133,25 @@ class _Byte1(Kind[str]):
         return trace_byte(ord(value))
 
 
+class Choice(_Byte1):
+    """Byte1 that is one of a few characters."""
+
+    def __init__(self, characters: str, name: str) -> None:
+        self.characters, self.name = characters, name
+        self.notation = f"Byte1 {', '.join(characters)}"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
+        value, pos = super().read(data, pos, end)
+        if value not in self.characters:
+            raise RemoteProtocolError(f"invalid {self.name} {ord(value)}", fatal=False)
+        return value, pos
+
+    def write(self, out: bytearray, value: str) -> None:
+        if len(value) != 1 or value not in self.characters:
+            raise LocalProtocolError(f"invalid {self.name} {value!r}")
+        out.append(ord(value))
+
+
 class _String(Kind[str]):
     """String: text that ends with a zero byte."""
 
@@ -147,32 +166,38 @@ class _String(Kind[str]):
     def write(self, out: bytearray, value: str) -> None:
         if "\0" in value:
             raise LocalProtocolError("a string of the protocol cannot hold a NUL character", sqlstate="22021")
-        out += value.encode(ENCODING, ON_ERROR)
+        try:
+            out += value.encode(ENCODING, ON_ERROR)
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"text that is no Unicode: {error}", sqlstate="22021") from None
         out.append(0)
 
     def trace(self, value: str, hide: Hide = NOTHING_HIDDEN) -> str:
         return f' "{value}"'
 
 
-class _Bytes(Kind[bytes]):
-    """Byten with no count of its own: all that is left of the message."""
+class Bytes(Kind[bytes]):
+    """Byten with no count of its own: all that is left of the message, or a fixed number of bytes."""
 
-    notation = "Byten"
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self.least, self.most = least, most
+        self.notation = f"Byte{least}" if least == most else "Byten"
 
-    def __init__(self, length: int | None = None) -> None:
-        self._length = length
-        if length is not None:
-            self.notation = f"Byte{length}"
+    def _check(self, length: int) -> bool:
+        return self.least <= length and (self.most is None or length <= self.most)
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[bytes, int]:
-        after = end if self._length is None else pos + self._length
+        after = pos + self.least if self.least == self.most else end
         if after > end:
             raise insufficient()
+        if not self._check(after - pos):
+            raise RemoteProtocolError(f"invalid message format: {after - pos} bytes where {self.least} to {self.most} "
+                                      "are allowed", fatal=False)
         return data[pos:after], after
 
     def write(self, out: bytearray, value: bytes) -> None:
-        if self._length is not None and len(value) != self._length:
-            raise LocalProtocolError(f"{len(value)} bytes where {self._length} belong")
+        if not self._check(len(value)):
+            raise LocalProtocolError(f"{len(value)} bytes where {self.least} to {self.most} are allowed")
         out += value
 
     def trace(self, value: bytes, hide: Hide = NOTHING_HIDDEN) -> str:
@@ -369,7 +394,7 @@ class _SecretValue(_Value):
 
 INT8, INT16, INT32, INT64 = Int(8), Int(16), Int(32), Int(64)
 UINT16, OID = Int(16, signed=False), Identity(32, signed=False)
-BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), _Bytes(), _Value()
+BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), Bytes(), _Value()
 
 # What a declaration writes: the Python type for the reader, the kind for the wire.
 Int8 = Annotated[int, INT8]
@@ -380,7 +405,8 @@ Oid = Annotated[int, OID]
 ProcessId = Annotated[int, Identity(32)]
 ProtocolVersion = Annotated[int, Version(32)]
 Byte1 = Annotated[str, BYTE1]
-Byte4 = Annotated[bytes, _Bytes(4)]
+Byte2 = Annotated[bytes, Bytes(2, 2)]
+Byte4 = Annotated[bytes, Bytes(4, 4)]
 ByteN = Annotated[bytes, BYTES]
 String = Annotated[str, STRING]
 Value = Annotated["bytes | None", VALUE]

@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_h
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
 from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, When
 
-# Length words count themselves but not the type byte.  SMALL and LARGE are the server's limits (PQ_SMALL_MESSAGE_LIMIT,
-# PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 bytes unless the type may be long.
+# Limits are those of length words, which count themselves but not the type byte.  SMALL and LARGE are the server's
+# (PQ_SMALL_MESSAGE_LIMIT, PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 unless the type
+# may be long.
 SMALL = 10_000
 LARGE = 0x3FFFFFFE
 SMALL_FROM_BACKEND = 30_000
@@ -60,7 +61,7 @@ class Message:
     sender: ClassVar[Sender]
     framing: ClassVar[Framing]
     limit: ClassVar[int]
-    """The longest body accepted, in bytes."""
+    """The largest length word accepted; what a message without one may have in bytes."""
     since: ClassVar[str]
     section: ClassVar[str]
     fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
@@ -85,7 +86,7 @@ class Message:
             kind.write(out, getattr(self, name))
         if framed:
             length = len(out) - start
-            if length - 4 > self.limit:
+            if length > self.limit:
                 raise LocalProtocolError(f"a {type(self).__name__} of {length} bytes is longer than the "
                                          f"{self.limit} bytes the protocol allows", sqlstate="54000")
             _LENGTH.pack_into(out, start, length)

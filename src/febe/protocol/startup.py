@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from febe.protocol.fields import (
-    Byte1,
+    Bytes,
+    Choice,
     CountedStrings,
     Int32,
     ProcessId,
     ProtocolVersion,
-    SecretBytes,
+    Secret,
     String,
     StringPairs,
 )
@@ -18,7 +21,7 @@ from febe.protocol.message import Framing, Message, Sender, message
 # A version is major << 16 | minor; the special requests are "versions" of major 1234.
 VERSION_3_0 = 0x0003_0000
 VERSION_3_2 = 0x0003_0002
-STARTUP_LIMIT = 10_000  # MAX_STARTUP_PACKET_LENGTH
+STARTUP_LIMIT = 10_004  # MAX_STARTUP_PACKET_LENGTH, and the length word
 CANCEL_KEY_LIMIT = 256
 
 
@@ -34,18 +37,18 @@ class StartupMessage(Message):
     parameters: StringPairs
 
 
-@message("", code=80877103, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=4, section="SSL Session Encryption")
+@message("", code=80877103, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=8, section="SSL Session Encryption")
 class SSLRequest(Message):
     """Ask for TLS before anything else is said (F); answered with one byte."""
 
 
-@message("", code=80877104, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=4, since="3.0 (PostgreSQL 12)",
+@message("", code=80877104, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=8, since="3.0 (PostgreSQL 12)",
          section="GSSAPI Session Encryption")
 class GSSENCRequest(Message):
     """Ask for GSSAPI encryption before anything else is said (F); answered with one byte."""
 
 
-@message("", code=80877102, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=8 + CANCEL_KEY_LIMIT,
+@message("", code=80877102, sender=Sender.FRONTEND, framing=Framing.STARTUP, limit=12 + CANCEL_KEY_LIMIT,
          section="Canceling Requests in Progress")
 class CancelRequest(Message):
     """Ask that another session's query be cancelled (F); nothing is answered.
@@ -54,21 +57,21 @@ class CancelRequest(Message):
     """
 
     process_id: ProcessId
-    secret_key: SecretBytes
+    secret_key: Annotated[bytes, Secret(Bytes(1, CANCEL_KEY_LIMIT))]
 
 
-@message("S", sender=Sender.BACKEND, framing=Framing.BYTE, limit=0, section="SSL Session Encryption")
+@message("S", sender=Sender.BACKEND, framing=Framing.BYTE, limit=1, section="SSL Session Encryption")
 class SSLAccepted(Message):
     """The server is ready for the TLS handshake (B)."""
 
 
-@message("G", sender=Sender.BACKEND, framing=Framing.BYTE, limit=0, section="GSSAPI Session Encryption",
+@message("G", sender=Sender.BACKEND, framing=Framing.BYTE, limit=1, section="GSSAPI Session Encryption",
          since="3.0 (PostgreSQL 12)")
 class GSSENCAccepted(Message):
     """The server is ready for the GSSAPI handshake (B)."""
 
 
-@message("N", sender=Sender.BACKEND, framing=Framing.BYTE, limit=0, section="SSL Session Encryption")
+@message("N", sender=Sender.BACKEND, framing=Framing.BYTE, limit=1, section="SSL Session Encryption")
 class EncryptionRefused(Message):
     """The server will not encrypt this connection in the way asked for (B)."""
 
@@ -91,7 +94,7 @@ class BackendKeyData(Message):
     """What a CancelRequest for this session must say (B).  The key has 4 bytes in 3.0, 4 to 256 in 3.2."""
 
     process_id: ProcessId
-    secret_key: SecretBytes
+    secret_key: Annotated[bytes, Secret(Bytes(4, CANCEL_KEY_LIMIT))]
 
 
 @message("S", sender=Sender.BACKEND, section="Asynchronous Operations")
@@ -109,7 +112,7 @@ class ReadyForQuery(Message):
     `status`: `I` idle, `T` in a transaction block, `E` in a failed transaction block.
     """
 
-    status: Byte1
+    status: Annotated[str, Choice("ITE", "transaction status")]
 
 
 @message("X", sender=Sender.FRONTEND, section="Termination")

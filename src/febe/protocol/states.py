@@ -37,7 +37,6 @@ from febe.protocol.authentication import (
     SASLResponse,
 )
 from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone, CopyFail, CopyInResponse, CopyOutResponse
-from febe.protocol.errors import RemoteProtocolError
 from febe.protocol.extended import (
     Bind,
     BindComplete,
@@ -141,15 +140,8 @@ Table: TypeAlias = "dict[State, dict[type[Message], State]]"
 AnswerState: TypeAlias = "State | Callable[[Any], State]"
 
 
-def _of_kind(statement: State, portal: State, verb: str) -> Callable[[Any], State]:
-    def answer(message: Describe | Close) -> State:
-        if message.kind == "S":
-            return statement
-        if message.kind == "P":
-            return portal
-        raise RemoteProtocolError(f"invalid {verb} message subtype {ord(message.kind)}", fatal=False)
-
-    return answer
+def _described(message: Describe) -> State:
+    return S.DESCRIBE_STATEMENT if message.kind == "S" else S.DESCRIBE
 
 
 # The state in which each request is answered.
@@ -157,9 +149,9 @@ REQUESTS: dict[type[Message], AnswerState] = {
     Query: S.QUERY,
     Parse: S.PARSE,
     Bind: S.BIND,
-    Describe: _of_kind(S.DESCRIBE_STATEMENT, S.DESCRIBE, "DESCRIBE"),
+    Describe: _described,
     Execute: S.EXECUTE,
-    Close: _of_kind(S.CLOSE, S.CLOSE, "CLOSE"),
+    Close: S.CLOSE,
     FunctionCall: S.FUNCTION_CALL,
     Sync: S.SYNC,
 }
@@ -260,7 +252,9 @@ BACKEND: Table = {
     S.QUERY_COPY_IN: {ErrorResponse: S.ENDING},
     S.QUERY_COPY_IN_DONE: {CommandComplete: S.QUERY_NEXT, ErrorResponse: S.ENDING},
     S.QUERY_COPY_OUT: {CopyData: S.QUERY_COPY_OUT, CopyDone: S.QUERY_COPY_OUT_DONE, ErrorResponse: S.ENDING},
-    S.QUERY_COPY_OUT_DONE: {CommandComplete: S.QUERY_NEXT, ErrorResponse: S.ENDING},
+    # BASE_BACKUP goes on without a CommandComplete: with a result set, before PostgreSQL 15 with the next tablespace.
+    S.QUERY_COPY_OUT_DONE: {CommandComplete: S.QUERY_NEXT, RowDescription: S.QUERY_ROWS,
+                            CopyOutResponse: S.QUERY_COPY_OUT, ErrorResponse: S.ENDING},
     # When both halves are closed a result set and two CommandCompletes may follow (manual: "Streaming Replication
     # Protocol", START_REPLICATION), so the answer goes on like that of a query string.  A walsender may send one more
     # keepalive after its CopyDone (seen from PostgreSQL 18); libpq drops what comes late.
