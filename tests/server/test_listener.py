@@ -427,6 +427,15 @@ class TestListening:
         assert closed == opened.replace("opened", "closed")
 
 
+def test_a_name_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "febe.server"), listening(Script()) as listener, Raw(listener) as client:
+        client.log_in(database="d\nconnection opened: user=root", application_name="é\n")
+        client.say(Terminate())
+        client.rest()
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+    assert caplog.records[0].getMessage().endswith(r" application_name=\xc3\xa9\x0a")
+
+
 class Waiting(Script):
     """`one` waits until it is cancelled."""
 

@@ -31,7 +31,7 @@ from febe.protocol.startup import CancelRequest, StartupMessage
 from febe.protocol.states import State
 from febe.server.engine import Engine, EngineError
 from febe.server.keys import CancelKeys
-from febe.server.parameters import Parameter, parse_boolean, parse_options
+from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
 from febe.server.session import Session
 from febe.server.users import Users, UserSource, method_of
 
@@ -185,7 +185,7 @@ class Listener:
             try:
                 await authenticate(conversation, self._method, user, self._users.find(user))
             except AuthenticationError as error:
-                logger.warning("authentication failed: user=%s address=%s: %s", user, _address(port), error)
+                logger.warning("authentication failed: user=%s address=%s: %s", printable(user), _address(port), error)
                 raise FatalError(f'password authentication failed for user "{user}"', "28P01") from None
             await self._serve(conversation, port, first, version, user, database)
         finally:
@@ -212,14 +212,13 @@ class Listener:
             port.interrupt = session.cancel
             port.set_deadline(None)
             session.start(key)
-            application = session.parameters.get("application_name")
-            logger.info("connection opened: user=%s database=%s address=%s application_name=%s", user, database,
-                        _address(port), application)
+            who = (f"user={printable(user)} database={printable(database)} address={_address(port)} "
+                   f"application_name={session.parameters.get('application_name')}")
+            logger.info("connection opened: %s", who)
             try:
                 await serve(conversation, session)
             finally:
-                logger.info("connection closed: user=%s database=%s address=%s application_name=%s", user, database,
-                            _address(port), application)
+                logger.info("connection closed: %s", who)
         finally:
             port.interrupt = None
             self._keys.withdraw(process_id)

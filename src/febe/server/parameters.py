@@ -50,6 +50,15 @@ def _any(parameter: Parameter, value: str) -> str:
     return value
 
 
+def printable(text: str) -> str:
+    """`text` in printable ASCII, other bytes as \\xNN, fit for a log line (string.c, pg_clean_ascii)."""
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text.encode())
+
+
+def _printable(parameter: Parameter, value: str) -> str:
+    return printable(value)
+
+
 def _boolean(parameter: Parameter, value: str) -> str:
     return "on" if parse_boolean(parameter, value) else "off"
 
@@ -167,7 +176,7 @@ _TABLE = (
     Parameter(name="IntervalStyle", value="postgres", accept=_one_of("postgres"), reported=True),
     Parameter(name="search_path", value='"$user", public', accept=_any, reported=True),
     Parameter(name="is_superuser", value="off", accept=None, reported=True),
-    Parameter(name="application_name", value="", accept=_any, reported=True),
+    Parameter(name="application_name", value="", accept=_printable, reported=True),
     Parameter(name="default_transaction_read_only", value="off", accept=_boolean, reported=True),
     Parameter(name="scram_iterations", value="4096", accept=None, reported=True),
     Parameter(name="DateStyle", value="ISO, MDY", accept=_date_style, reported=True),
