@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
@@ -162,7 +163,10 @@ def _where(target: Target) -> str:
 
 
 def _failed(target: Target, error: OSError) -> ConnectionLost:
-    return ConnectionLost(f"connection to {_where(target)} failed: {error.strerror or error}", retry_is_safe=True)
+    # asyncio puts words of its own in strerror; the numbers of name resolution are negative and no errno
+    number = error.errno or 0
+    why = os.strerror(number) if number > 0 else error.strerror or error
+    return ConnectionLost(f"connection to {_where(target)} failed: {why}", retry_is_safe=True)
 
 
 def _timeout(target: Target) -> ConnectTimeout:

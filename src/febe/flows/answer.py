@@ -27,6 +27,7 @@ from febe.protocol.simple import CommandComplete, EmptyQueryResponse, FieldDescr
 from febe.protocol.startup import ParameterStatus, ReadyForQuery
 from febe.protocol.states import State
 
+_IDLE = State.IDLE  # see protocol/connection.py
 _INT32 = Struct("!i")
 
 DecodeRun = Callable[[bytes, int, int], list[Row]]
@@ -46,6 +47,8 @@ class Answer:
     failure: Error | None = None
     """Our own trouble with the answer, told when it has been read to its end."""
     bound = False
+    complete = False
+    """ReadyForQuery came, and nothing else was asked."""
     parameter_types: list[int] = []  # noqa: RUF012 - replaced, never changed
     columns: list[FieldDescription] = []  # noqa: RUF012
 
@@ -112,9 +115,14 @@ class Answer:
         self.tag = ""
 
     def _error(self, event: ErrorResponse) -> None:
-        # Errors after the first are those of statements that were to come after it.
-        if self.error is None:
-            self.error = postgres_error(event.fields_by_code)
+        error = postgres_error(event.fields_by_code)
+        if self.complete:  # not of this answer: the server says good-bye after it
+            self.session.farewell(error)
+        elif self.error is None:  # later ones are about what was to come after it
+            self.error = error
+
+    def _ready(self, _: ReadyForQuery) -> None:
+        self.complete = self.session.core.state is _IDLE
 
     def _copy_out(self, _: CopyOutResponse) -> None:
         self._refuse("COPY TO STDOUT was read and dropped")
@@ -150,14 +158,14 @@ _HANDLERS: dict[Any, Callable[[Answer, Any], None]] = {
     CommandComplete: Answer._command_complete,
     EmptyQueryResponse: Answer._empty_query,
     ErrorResponse: Answer._error,
+    ReadyForQuery: Answer._ready,
     CopyInResponse: Answer._copy,
     CopyOutResponse: Answer._copy_out,
     CopyBothResponse: Answer._copy,
     NoticeResponse: Answer._notice,
     ParameterStatus: Answer._parameter_status,
     NotificationResponse: Answer._notification,
-    **dict.fromkeys((ParseComplete, CloseComplete, NoData, PortalSuspended, ReadyForQuery, CopyDataRun, CopyDone),
-                    Answer._nothing),
+    **dict.fromkeys((ParseComplete, CloseComplete, NoData, PortalSuspended, CopyDataRun, CopyDone), Answer._nothing),
 }
 
 _COPY_FAIL = CopyFail(reason="no COPY data comes from this program")
@@ -173,9 +181,6 @@ _REPLIES = {
 }
 
 
-_IDLE = State.IDLE  # see protocol/connection.py
-
-
 async def converse(session: Session, out: bytes, answer: Answer) -> None:
     """Send `out` and read until everything that was asked is answered; what the server says goes to `answer`.
 
@@ -189,7 +194,7 @@ async def converse(session: Session, out: bytes, answer: Answer) -> None:
             while (event := core.next_event()) is not None:
                 handlers[type(event)](answer, event)
             state = core.state
-            if state is _IDLE:
+            if state is _IDLE or (answer.complete and state is State.CLOSED):
                 return
             if state in _REPLIES:
                 out = core.send(*_REPLIES[state])

@@ -116,17 +116,15 @@ class _Opening:
         self.out = self.core.send(StartupMessage(version=self.requested, parameters=parameters))
         core = self.core
         while core.state is not State.IDLE:
-            event = core.next_event()
-            if event is not None:
+            out, self.out = self.out, b""
+            try:
+                core.receive(await self.port.exchange(out))
+            except ConnectionLost as lost:
+                raise type(lost)(f"{lost}, while connecting: {core.state.value}", retry_is_safe=True) from lost
+            while (event := core.next_event()) is not None:
                 _STEPS[type(event)](self, event)
                 if self.error is not None:
                     raise self.error
-            else:
-                out, self.out = self.out, b""
-                try:
-                    core.receive(await self.port.exchange(out))
-                except ConnectionLost as lost:
-                    raise type(lost)(f"{lost}, while connecting: {core.state.value}", retry_is_safe=True) from lost
         encoding = self.session.parameters.get("client_encoding", "UTF8")
         if encoding != "UTF8":
             raise NotSupported(f"the server speaks client_encoding {encoding} although UTF8 was asked for")

@@ -37,8 +37,6 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
     core = session.core
     again = True
     while True:
-        if core.state is not _IDLE:
-            raise session.unusable()
         if isinstance(what, str):
             found = session.statement(what)
             if found is None:
@@ -50,6 +48,8 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
         if not statement.ready:
             await describe(session, statement)
             again = False
+        if core.state is not _IDLE:
+            raise session.unusable()
         in_transaction = core.transaction_status != "I"
         try:
             out = statement.request(args)

@@ -83,8 +83,13 @@ class Session:
                 error.add_note("febe: the connection was closed, because its answer was not read to the end")
             self.port.abort()
 
+    def farewell(self, error: PostgresError) -> None:
+        """Note that the server went away by itself, between requests."""
+        self.closed(str(error))
+        self.port.abort()
+
     def closed(self, why: str) -> None:
-        """Note that the connection was closed on purpose."""
+        """Note why nothing more can be asked."""
         if self._why is None:
             self._why = why
 
