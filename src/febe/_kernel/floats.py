@@ -1,10 +1,10 @@
-# mypy: disable-error-code="import-untyped,untyped-decorator"
+# mypy: disable-error-code="import-untyped,untyped-decorator,no-any-return"
 """Floating point as PostgreSQL prints it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from math import copysign, floor, frexp, isfinite, ldexp, log10, ulp
+from math import copysign, frexp, ldexp, ulp
 from struct import Struct
 
 try:
@@ -12,7 +12,18 @@ try:
 except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
-_POWERS = tuple(10.0**n for n in range(23))
+if cython.compiled:
+    from cython.cimports.libc.math import floor, log10
+
+    _POWERS = cython.declare(cython.double[23])
+else:
+    from math import floor, log10
+
+    _POWERS = [0.0] * 23
+
+for _n in range(23):
+    _POWERS[_n] = 10.0**_n
+
 _FLOAT4 = Struct("!f")
 
 
@@ -65,15 +76,17 @@ def shortest_float4(value: cython.double) -> cython.double:
     power: cython.double
     place: cython.double
     twice: cython.double
-    if value == 0.0 or not isfinite(value) or (size < 1e6 and floor(size) == size):
+    if value == 0.0 or value - value != 0.0 or (size < 1e6 and floor(size) == size):
         return value
     if 1e-9 < size < 1e21:
-        exponent = floor(log10(size))
+        exponent = cython.cast(cython.int, floor(log10(size))) if cython.compiled else floor(log10(size))
         power = _POWERS[exponent] if exponent >= 0 else 1.0 / _POWERS[-exponent]
         if size < power:
             exponent -= 1
         elif size >= power * 10.0:
             exponent += 1
+        twice = size - size / 16777216.0
+        lone: cython.bint = to_float4(twice) == twice  # a power of two
         for digits in range(6, 10):
             scale = digits - 1 - exponent
             # Both operands are exact, so the quotient is the float8 nearest to the decimal.
@@ -90,7 +103,7 @@ def shortest_float4(value: cython.double) -> cython.double:
             if short == size:
                 return value
             twice = size + 2.0 * (short - size)
-            if to_float4(twice) == twice or whole - place == 0.5 or frexp(size)[0] == 0.5:
+            if to_float4(twice) == twice or whole - place == 0.5 or lone:
                 break  # in the middle to a neighbour, or between two decimals, or the neighbours are not equally far
             if to_float4(short) == size:
                 return short if value > 0 else -short
