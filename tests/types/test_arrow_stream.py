@@ -95,6 +95,7 @@ sys.modules["pyarrow"] = None
 import duckdb
 from febe.types.arrow import ArrowError, encoder_for, read_stream
 connection = duckdb.connect()
+connection.execute("set enable_progress_bar = false")
 reader = read_stream(connection.sql("select i, i::varchar s from range(300000) t(i)"))
 encoder = encoder_for(reader.schema, [], [20, 25])
 print(sum(len(encoder.encode(batch, 0, batch.length)) for batch in reader))
