@@ -28,12 +28,9 @@ from febe.protocol.message import SMALL_FROM_BACKEND, Framing, Message, Sender
 from febe.protocol.simple import DataRow
 from febe.protocol.startup import (
     STARTUP_LIMIT,
-    CancelRequest,
     GSSENCAccepted,
-    GSSENCRequest,
     ReadyForQuery,
     SSLAccepted,
-    SSLRequest,
 )
 from febe.protocol.states import COPYING_IN, State
 
@@ -50,7 +47,6 @@ _ENCRYPTION_ASKED = frozenset({State.SSL_ASKED, State.SSL_ASKED_LAST, State.GSSE
 _AUTHENTICATING = frozenset({
     State.STARTED, State.NEGOTIATED, State.PASSWORD_WANTED, State.PASSWORD_SENT, State.GSS_WANTED, State.GSS_SENT,
     State.SASL_WANTED, State.SASL_SENT, State.SASL_CONTINUED, State.SASL_ENDED, State.UNSUPPORTED})
-_REQUEST_CODES = (SSLRequest.code, GSSENCRequest.code, CancelRequest.code)
 _BEFORE_SESSION = _FIRST_PACKETS | _ENCRYPTION_ASKED | _AUTHENTICATING
 
 
@@ -373,7 +369,7 @@ class Connection:
             return False
         # Judged before the rest is read: protocol 2.0 has another form of it.
         code = _INT32.unpack_from(data, pos + 4)[0]
-        if code >> 16 != 3 and code not in _REQUEST_CODES:
+        if code >> 16 != 3 and code not in self._incoming[self.state][UNTYPED]:
             self._broken = UnsupportedVersion(code)
             raise self._broken
         self._frames = [(UNTYPED, pos, pos + length, 1)]
