@@ -24,8 +24,7 @@ WORDS = {
     r"\bawait ": "",
     r"__aenter__": "__enter__",
     r"__aexit__": "__exit__",
-    r"\bAsyncioRunner\b": "BlockingRunner",
-    r"\bopen_asyncio\b": "open_blocking",
+    r"\brun_asyncio\b": "run_blocking",
     "such as KeyboardInterrupt or a cancellation": "such as KeyboardInterrupt",
 }
 
@@ -35,16 +34,10 @@ def blocking(source: str) -> str:
     text = re.sub(r'\A""".*?"""', lambda _: DOCSTRING, source, count=1, flags=re.DOTALL)
     for word, replacement in WORDS.items():
         text = re.sub(word, replacement, text)
-    text = re.sub(r"^(from \S+ import )([\w, ]+)$", _sorted_names, text, flags=re.MULTILINE)
     left = re.search(r"\b(async|await|asyncio)\b", text)
     if left is not None:
         raise ValueError(f"{SOURCE.name} has an {left[0]!r} that this tool does not know")
     return text
-
-
-def _sorted_names(line: re.Match[str]) -> str:
-    """An import line whose names changed, in ruff's order again: classes, then functions."""
-    return line[1] + ", ".join(sorted(line[2].split(", "), key=lambda name: (name.islower(), name)))
 
 
 def main() -> int:

@@ -1,23 +1,17 @@
-"""What the two faces of the client share, and how each of them runs a flow."""
+"""What the two faces of the client share."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
 
 from febe.client.options import Target
-from febe.flows.connect import connect as connect_flow
 from febe.flows.prepare import Statement, discard
 from febe.flows.session import Session
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
-
-T = TypeVar("T")
 
 
 class BaseConnection:
@@ -88,87 +82,22 @@ class BaseStatement:
             discard(self._session, self._statement)
 
 
-class AsyncioRunner:
-    """Runs flows one at a time: a second task waits until the first one's answer is there."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    async def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
-        lock = self._lock
-        try:
-            await lock.acquire()
-        except BaseException:
-            flow.close()
-            raise
-        try:
-            return await flow
-        finally:
-            lock.release()
-
-
-class BlockingRunner:
-    """Runs flows one at a time: a second thread waits until the first one's answer is there."""
-
-    def __init__(self) -> None:
-        # A callback that uses its own connection gets that connection's error, not a dead-lock.
-        self._lock = threading.RLock()
-
-    def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
-            try:
-                flow.send(None)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-        raise AssertionError("a flow on a blocking port has suspended")
-
-
-async def open_asyncio(target: Target) -> Session:
-    """Connect on the running event loop.  Errors: ConnectionLost, and those of the connect flow."""
-    from febe.ports.asyncio import connect_tcp, connect_unix
-
-    try:
-        async with asyncio.timeout(target.connect_timeout):
-            port = await (connect_unix(target.host) if target.is_unix else connect_tcp(target.host, target.port))
-            return await connect_flow(port, target.login)
-    except TimeoutError as error:
-        raise _timeout(target) from error
-    except OSError as error:
-        raise _failed(target, error) from error
-
-
-def open_blocking(target: Target) -> Session:
-    """Connect.  Errors: ConnectionLost, and those of the connect flow."""
-    import time
-
-    from febe.ports.blocking import connect_tcp, connect_unix
-
-    started = time.monotonic()
-    seconds = target.connect_timeout
-    try:
-        port = connect_unix(target.host, seconds) if target.is_unix else connect_tcp(target.host, target.port, seconds)
-    except TimeoutError as error:
-        raise _timeout(target) from error
-    except OSError as error:
-        raise _failed(target, error) from error
-    if seconds is not None:
-        port.set_deadline(seconds - (time.monotonic() - started))
-    session = BlockingRunner()(connect_flow(port, target.login))
-    port.set_deadline(None)
-    return session
-
-
 def _where(target: Target) -> str:
     return f'socket "{target.host}"' if target.is_unix else f'"{target.host}", port {target.port}'
 
 
-def _failed(target: Target, error: OSError) -> ConnectionLost:
+def not_connected(target: Target, error: OSError) -> ConnectionLost:
+    """The error for a connection that the system could not make."""
     # asyncio puts words of its own in strerror; the numbers of name resolution are negative and no errno
     number = error.errno or 0
     why = os.strerror(number) if number > 0 else error.strerror or error
     return ConnectionLost(f"connection to {_where(target)} failed: {why}", retry_is_safe=True)
 
 
-def _timeout(target: Target) -> ConnectTimeout:
+def not_in_time(target: Target) -> ConnectTimeout:
+    """The error for a connection that took too long."""
     return ConnectTimeout(f"connection to {_where(target)} failed: not connected within {target.connect_timeout:g} s",
                           retry_is_safe=True)
+
+
+__all__ = ["BaseConnection", "BaseStatement", "not_connected", "not_in_time"]

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from febe._kernel.row import Row
-from febe.client.base import BaseConnection, BaseStatement, BlockingRunner, open_blocking
+from febe.client.base import BaseConnection, BaseStatement
 from febe.client.options import Options, resolve
+from febe.client.run_blocking import Runner, open_session
 from febe.flows import close, prepare, query
 from febe.flows.prepare import Statement
 from febe.flows.session import Session
@@ -25,7 +26,7 @@ class Connection(BaseConnection):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._run = BlockingRunner()
+        self._run = Runner()
 
     def fetch(self, sql: str, *args: object) -> list[Row]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.
@@ -106,7 +107,7 @@ def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection:
 
     Errors: ConnectionLost, PostgresError from the server, AuthenticationError, ProtocolError, NotSupported.
     """
-    return Connection(open_blocking(resolve(conninfo, options)))
+    return Connection(open_session(resolve(conninfo, options)))
 
 
 __all__ = ["Connection", "PreparedStatement", "connect"]
