@@ -30,7 +30,7 @@ test: .venv/.test $(DATA)/flights.parquet  ## run the test suite, with the compi
 	@$(BIN)/python -m pytest $(ARGS)
 	@if [ "$$($(BIN)/python -c 'from febe._kernel import KIND; print(KIND)')" = compiled ]; then \
 	  echo "febe: running the tests with the interpreted kernel"; \
-	  FEBE_KERNEL=python $(BIN)/python -m pytest -m "not slow" $(ARGS); fi
+	  FEBE_KERNEL=python $(BIN)/python -m pytest -m "not slow" -r fE $(ARGS); fi
 
 bench: .venv/.bench  ## measure febe beside its peers
 	@$(BIN)/python -m bench $(ARGS)
