@@ -37,7 +37,6 @@ from febe.protocol.states import COPYING_IN, State
 # Looking up a member on its class takes 80 ns before Python 3.12, and every message asks several times.
 _IDLE, _QUEUED, _DROPPED, _ANSWERED, _SKIPPING, _SYNC = (
     State.IDLE, State.QUEUED, State.DROPPED, State.ANSWERED, State.SKIPPING, State.SYNC)
-_BYTE = Framing.BYTE
 
 _INT32 = Struct("!i")
 _AS_MANY_AS_THERE_ARE = 1 << 30
@@ -242,6 +241,8 @@ class Connection:
             if self._frame == len(self._frames):
                 if self._broken is not None:
                     raise self._broken
+                if self._pos == len(self._data) and not self._later:
+                    return None
                 found = self._scan()
                 if found is not True:
                     return found or None
@@ -260,21 +261,21 @@ class Connection:
             entry, body = self._entry_by_code(entry, body, end)
         if entry is None:
             raise self._unexpected(kind)
-        cls, after, message = entry
+        cls, after, known = entry
         if self.trace is not None:
             self._trace_received(cls, start, end)
         if after is _DROPPED:
             return None
         run = _RUNS.get(cls)
         if run is not None:
-            self._move(after)
+            if after is not state:
+                self._move(after)
             return run(self._data, start, end, count)
-        if message is not None and cls.framing is _BYTE:
-            body = end
-        elif end - start - (kind != UNTYPED) > cls.limit:
+        message = known.get(self._data[body:end]) if known else None
+        if message is None and end - start - (kind != UNTYPED) > cls.limit:
             raise self._break(f"invalid length of {cls.__name__}: {end - start} bytes")
         try:
-            if message is None or body != end:
+            if message is None:
                 message = cls.decode(self._data, body, end)
             if after is _QUEUED:
                 self._enqueue(self._answer(message))

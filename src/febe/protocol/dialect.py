@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from febe.protocol.message import Framing, Message, Sender
 from febe.protocol.simple import Query
+from febe.protocol.startup import ReadyForQuery
 from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State, Table
 
 
@@ -19,8 +20,9 @@ class Entry(NamedTuple):
 
     message: type[Message]
     after: State
-    alone: Message | None
-    """The message itself where it has no fields, so that it need not be read."""
+    known: Mapping[bytes, Message]
+    """The messages that few bodies tell whole, by body, so that they need not be read: those without fields, and
+    ReadyForQuery, which ends every answer."""
 
 
 Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
@@ -29,6 +31,10 @@ Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
 UNTYPED = -1
 # The length words of a connection's first packets: a StartupMessage is what no other code claims.
 ANY_CODE = -1
+
+
+_KNOWN: dict[type[Message], dict[bytes, Message]] = {
+    ReadyForQuery: {status.encode(): ReadyForQuery(status=status) for status in "ITE"}}
 
 
 class Dialect:
@@ -49,7 +55,7 @@ class Dialect:
     def _row(entries: Mapping[type[Message], State]) -> Row:
         row: Row = {}
         for cls, after in entries.items():
-            entry = Entry(cls, after, None if cls.fields else cls())
+            entry = Entry(cls, after, _KNOWN.get(cls, {}) if cls.fields else {b"": cls()})
             byte = ord(cls.type) if cls.type else UNTYPED
             if cls.framing is Framing.STARTUP or cls.code is not None:
                 by_code: Any = row.setdefault(byte, {})
