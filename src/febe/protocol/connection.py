@@ -336,7 +336,7 @@ class Connection:
         if self._pos == len(self._data):
             return False
         state = self.state
-        self._frame = 0
+        self._frames, self._frame = [], 0
         if self.role is Sender.BACKEND and state in _FIRST_PACKETS:
             return self._scan_first_packet()
         if state in _ENCRYPTION_ASKED and self._data[self._pos] != 0x45:
@@ -381,6 +381,7 @@ class Connection:
 
     def _break(self, text: str, *, sqlstate: str = "08P01") -> RemoteProtocolError:
         self._broken = RemoteProtocolError(text, sqlstate=sqlstate)
+        self._frames, self._frame = [], 0  # what was found behind it is not looked at
         return self._broken
 
     def _bad_frame(self, status: int) -> RemoteProtocolError:

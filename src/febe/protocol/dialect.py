@@ -30,7 +30,7 @@ Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
 
 UNTYPED = -1
 # The length words of a connection's first packets: a StartupMessage is what no other code claims.
-ANY_CODE = -1
+ANY_CODE = 1 << 32  # no Int32
 
 
 _KNOWN: dict[type[Message], dict[bytes, Message]] = {
