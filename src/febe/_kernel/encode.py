@@ -43,7 +43,6 @@ _NUMERIC = Struct("!HhHH").pack
 _DAY_2000 = date(2000, 1, 1).toordinal()
 _EPOCH = datetime(2000, 1, 1)
 _UTC = timezone.utc  # noqa: UP017 - the C API's object
-_EPOCH_UTC = datetime(2000, 1, 1, tzinfo=_UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _json = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -231,13 +230,17 @@ def _date_binary(value: object) -> bytes:
 
 
 def _moment(value: object, aware: bool) -> datetime:
+    """Give the naive datetime that is sent: in UTC for a timestamptz."""
     if not isinstance(value, datetime):
         raise _refuse("a datetime", value)
-    if (value.utcoffset() is not None) != aware:
-        raise ValueError(
-            "timestamptz wants a datetime with tzinfo" if aware else "timestamp wants a datetime without tzinfo"
-        )
-    return value.astimezone(_UTC) if aware else value
+    zone = value.tzinfo
+    if aware:
+        if zone is None or value.utcoffset() is None:
+            raise ValueError("timestamptz wants a datetime with tzinfo")
+        return (value if zone is _UTC else value.astimezone(_UTC)).replace(tzinfo=None)
+    if zone is not None and value.utcoffset() is not None:
+        raise ValueError("timestamp wants a datetime without tzinfo")
+    return value if zone is None else value.replace(tzinfo=None)
 
 
 def _stamp(value: datetime) -> str:
@@ -252,17 +255,17 @@ def _timestamp_text(value: object) -> bytes:
 
 @cython.cfunc
 def _timestamp_binary(value: object) -> bytes:
-    return _INT8((_moment(value, False).replace(tzinfo=None) - _EPOCH) // _MICROSECOND)
+    return _INT8((_moment(value, False) - _EPOCH) // _MICROSECOND)
 
 
 @cython.cfunc
 def _timestamptz_text(value: object) -> bytes:
-    return (_stamp(_moment(value, True).replace(tzinfo=None)) + "+00").encode()
+    return (_stamp(_moment(value, True)) + "+00").encode()
 
 
 @cython.cfunc
 def _timestamptz_binary(value: object) -> bytes:
-    return _INT8((_moment(value, True) - _EPOCH_UTC) // _MICROSECOND)
+    return _INT8((_moment(value, True) - _EPOCH) // _MICROSECOND)
 
 
 def _decimal(value: object) -> Decimal:

@@ -201,6 +201,9 @@ class RowDecoder:
         stop: cython.Py_ssize_t
         size: cython.Py_ssize_t = 0
         column: cython.Py_ssize_t = 0
+        codes: bytes = self._kinds
+        functions: list[Any] = self._functions
+        row_class: Any = self._row
         try:
             while pos < end:
                 if end - pos < 7 or data[pos] != 68:
@@ -215,48 +218,41 @@ class RowDecoder:
                 column = 0
                 if cython.compiled:
                     kind: cython.int
-                    row = febe_new_row(self._row, width)
-                    for column in range(width):
-                        if stop - pos < 4:
-                            raise MalformedRow(f"row {len(rows)} ends before column {column}")
-                        size = i32(data, pos)[0]
-                        pos += 4
-                        if size < 0:
-                            if size != -1:
-                                raise MalformedRow(f"row {len(rows)}, column {column}: length {size}")
-                            value = None
-                        else:
-                            if size > stop - pos:
-                                raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
-                            kind = self._kinds[column]
+                    row = febe_new_row(row_class, width)
+                else:
+                    values: list[Any] = []
+                for column in range(width):
+                    if stop - pos < 4:
+                        raise MalformedRow(f"row {len(rows)} ends before column {column}")
+                    size = i32(data, pos)[0]
+                    pos += 4
+                    if size < 0:
+                        if size != -1:
+                            raise MalformedRow(f"row {len(rows)}, column {column}: length {size}")
+                        value = None
+                    else:
+                        if size > stop - pos:
+                            raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
+                        if cython.compiled:
+                            kind = codes[column]
                             if kind:
                                 value = _DECODE[kind](data, pos, size)
                             else:
-                                value = self._functions[column](data[pos : pos + size])
-                            pos += size
+                                value = functions[column](data[pos : pos + size])
+                        else:
+                            value = functions[column](data, pos, size)
+                        pos += size
+                    if cython.compiled:
                         Py_INCREF(value)
                         PyTuple_SET_ITEM(row, column, value)
+                    else:
+                        values.append(value)
+                if cython.compiled:
                     if not self._plain:
                         PyObject_GC_Track(row)
-                    rows.append(row)
                 else:
-                    values: list[Any] = []
-                    for function in self._functions:
-                        if stop - pos < 4:
-                            raise MalformedRow(f"row {len(rows)} ends before column {column}")
-                        size = i32(data, pos)[0]
-                        pos += 4
-                        if size < 0:
-                            if size != -1:
-                                raise MalformedRow(f"row {len(rows)}, column {column}: length {size}")
-                            values.append(None)
-                        else:
-                            if size > stop - pos:
-                                raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
-                            values.append(function(data, pos, size))
-                            pos += size
-                        column += 1
-                    rows.append(tuple.__new__(self._row, values))
+                    row = tuple.__new__(row_class, values)
+                rows.append(row)
                 if pos != stop:
                     raise MalformedRow(f"row {len(rows) - 1} has {stop - pos} bytes more than its columns")
         except (MalformedRow, MemoryError):
