@@ -235,10 +235,7 @@ class RowDecoder:
                             raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
                         if cython.compiled:
                             kind = codes[column]
-                            if kind:
-                                value = _DECODE[kind](data, pos, size)
-                            else:
-                                value = functions[column](data[pos : pos + size])
+                            value = _DECODE[kind](data, pos, size) if kind else functions[column](data[pos : pos + size])
                         else:
                             value = functions[column](data, pos, size)
                         pos += size
