@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
 
 from febe._kernel.row import Row
 from febe.flows.answer import Answer, converse
@@ -13,6 +14,9 @@ from febe.protocol.errors import PostgresError
 from febe.protocol.extended import Sync
 from febe.protocol.simple import Query
 from febe.protocol.states import State
+
+T = TypeVar("T")
+Flow: TypeAlias = "Coroutine[Any, Any, T]"
 
 _IDLE = State.IDLE  # see protocol/connection.py
 _ANSWERS = (State.BIND, State.EXECUTE, State.SYNC)
@@ -27,12 +31,33 @@ def is_stale(error: PostgresError) -> bool:
     return error.sqlstate == "26000" or (error.sqlstate == "0A000" and error.routine == "RevalidateCachedQuery")
 
 
-async def run(session: Session, what: str | Statement, args: tuple[object, ...], rows: bool = True,
-              one: bool = False) -> Answer:
-    """Run SQL by way of the statement cache, or a prepared statement; rows are decoded if `rows`, the first if `one`.
+def all_rows(answer: Answer) -> list[Row]:
+    """What `fetch` gives."""
+    return answer.rows or []
 
-    A statement that went stale is prepared again and run once more, unless that would happen inside a transaction,
-    which the error has ended.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session goes on.
+
+def first_row(answer: Answer) -> Row | None:
+    """What `fetchrow` gives."""
+    return answer.rows[0] if answer.rows else None
+
+
+def first_value(answer: Answer) -> Any:
+    """What `fetchval` gives; a row may have no columns."""
+    return next(iter(answer.rows[0]), None) if answer.rows else None
+
+
+def command_tag(answer: Answer) -> str:
+    """What `execute` gives."""
+    return answer.tag
+
+
+async def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Callable[[Answer], T]) -> T:
+    """Run SQL by way of the statement cache, or a prepared statement, and return what `give` makes of the answer.
+
+    No row limit is sent where one row is wanted: the statement runs to its end as it does otherwise, and may run in
+    parallel.  A statement that went stale is prepared again and run once more, unless that would happen inside a
+    transaction, which the error has ended.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session
+    goes on.
     """
     core = session.core
     again = True
@@ -57,14 +82,14 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
             if not statement.name:
                 await converse(session, core.send(Sync()), Answer(session, None))
             raise
-        answer = Answer(session, statement.decode if rows else None, one)
+        answer = Answer(session, None if give is command_tag else statement.decode, give is not all_rows)
         answer.columns = statement.columns
         await converse(session, core.send_requests(_ANSWERS, out), answer)
         error = answer.error
         if error is None:
             if answer.failure is not None:
                 raise answer.failure
-            return answer
+            return give(answer)
         # Once bound, the error is that of something else which the statement itself did.
         if not answer.bound and is_stale(error):
             discard(session, statement)
@@ -75,39 +100,38 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
         answer.check()
 
 
-async def fetch(session: Session, what: str | Statement, args: tuple[object, ...]) -> list[Row]:
-    """All rows."""
-    return (await run(session, what, args)).rows or []
-
-
-async def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...]) -> Row | None:
-    """The first row, or None; the rest is read and dropped.
-
-    No row limit is sent: the statement runs to its end as it does otherwise, and may run in parallel.
-    """
-    rows = (await run(session, what, args, one=True)).rows
-    return rows[0] if rows else None
-
-
-async def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) -> Any:
-    """The first value of the first row, or None."""
-    rows = (await run(session, what, args, one=True)).rows
-    return next(iter(rows[0]), None) if rows else None
-
-
-async def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> str:
-    """Run, drop the rows, and return the command tag, the last one of several.
-
-    SQL without parameters is a simple query, which may hold several statements; with them it is one statement.
-    """
-    if args or isinstance(what, Statement):
-        return (await run(session, what, args, rows=False)).tag
+async def run_simple(session: Session, sql: str) -> str:
+    """Run a query string, which may hold several statements; drop the rows and return the last command tag."""
     if session.core.state is not _IDLE:
         raise session.unusable()
     answer = Answer(session, None)
-    await converse(session, session.core.send(Query(query=what)), answer)
+    await converse(session, session.core.send(Query(query=sql)), answer)
     answer.check()
     return answer.tag
 
 
-__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run"]
+# Plain functions: a coroutine around another would cost on every resumption.
+
+def fetch(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[list[Row]]:
+    """All rows."""
+    return run(session, what, args, all_rows)
+
+
+def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Row | None]:
+    """The first row, or None; the rest is read and dropped."""
+    return run(session, what, args, first_row)
+
+
+def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Any]:
+    """The first value of the first row, or None."""
+    return run(session, what, args, first_value)
+
+
+def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[str]:
+    """The command tag, the rows dropped; SQL without parameters is a simple query and may be several statements."""
+    if args or isinstance(what, Statement):
+        return run(session, what, args, command_tag)
+    return run_simple(session, what)
+
+
+__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run", "run_simple"]
