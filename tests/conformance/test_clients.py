@@ -1,4 +1,4 @@
-"""Other people's clients against `febe serve`: one suite, run by each of them."""
+"""One suite, run by other people's clients against `febe serve`, and by febe's own against PostgreSQL too."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import pytest
 
+import febe
 from tests.peers.febe_server import FebeServer
 
 SECONDS = 60
@@ -27,7 +28,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "int2": ("(-32768)::smallint", -32768),
     "int4": ("2147483647::int", 2147483647),
     "int8": ("(-9223372036854775808)::bigint", -9223372036854775808),
-    "float8": ("0.1::double", 0.1),
+    "float8": ("0.1::float8", 0.1),
     "text": ("'Größe 😀'", "Größe 😀"),
     "numeric": ("12345.6789::decimal(12, 4)", decimal.Decimal("12345.6789")),
     "date": ("date '2024-02-29'", datetime.date(2024, 2, 29)),
@@ -128,6 +129,55 @@ class Asyncpg:
         raise NotImplementedError("asyncpg cancels when its task is: see TestAsyncpg.test_timeout")
 
 
+class Febe:
+    """febe's own two faces; what asyncio gives is waited for."""
+
+    def __init__(self, connection: Any, run: Callable[[Any], Any]) -> None:
+        self.connection, self.run = connection, run
+
+    def fetch(self, sql: str, *values: object) -> Sequence[Sequence[Any]]:
+        numbers = iter(range(1, 1 + len(values)))
+        rows: Sequence[Sequence[Any]] = self.run(
+            self.connection.fetch(re.sub(r"\?", lambda _: f"${next(numbers)}", sql), *values))
+        return rows
+
+    def do(self, sql: str) -> None:
+        self.run(self.connection.execute(sql))
+
+    def sqlstate(self, sql: str) -> str:
+        with pytest.raises(febe.PostgresError) as raised:
+            self.do(sql)
+        return raised.value.sqlstate
+
+    def stop(self) -> Callable[[], object]:
+        raise NotImplementedError("febe's client cannot cancel yet")
+
+
+class Server(Protocol):
+    """Where a client connects."""
+
+    def dsn(self) -> str: ...
+
+
+def _febe(server: Server) -> Iterator[Febe]:
+    with febe.connect(server.dsn()) as connection:
+        yield Febe(connection, lambda result: result)
+
+
+def _febe_asyncio(server: Server) -> Iterator[Febe]:
+    with asyncio.Runner() as runner:
+
+        async def wait(call: Awaitable[Any]) -> Any:
+            return await call
+
+        def run(call: Awaitable[Any]) -> Any:
+            return runner.run(wait(call))
+
+        connection = run(febe.aio.connect(server.dsn()))
+        yield Febe(connection, run)
+        run(connection.close())
+
+
 def _psycopg(server: FebeServer, *, binary: bool = False, prepare: bool = False) -> Iterator[Dbapi]:
     psycopg = pytest.importorskip("psycopg")
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
@@ -164,7 +214,7 @@ def _asyncpg(server: FebeServer) -> Iterator[Asyncpg]:
             runner.run(connection.close())
 
 
-CLIENTS: dict[str, Callable[[FebeServer], Iterator[Client]]] = {
+CLIENTS: dict[str, Callable[[Any], Iterator[Client]]] = {
     "psycopg text": _psycopg,
     "psycopg binary": lambda server: _psycopg(server, binary=True),
     "psycopg prepared": lambda server: _psycopg(server, prepare=True),
@@ -172,12 +222,18 @@ CLIENTS: dict[str, Callable[[FebeServer], Iterator[Client]]] = {
     "psycopg2": _psycopg2,
     "pg8000": _pg8000,
     "asyncpg": _asyncpg,
+    "febe": _febe,
+    "febe asyncio": _febe_asyncio,
 }
+OTHERS = [name for name in CLIENTS if not name.startswith("febe")]
+# "client" runs against febe serve, "client, fixture" against another server
+EVERY = [*CLIENTS, *(f"{name}, {server}" for name in ("febe", "febe asyncio") for server in ("pg18", "pg15"))]
 
 
-@pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest, febe_server: FebeServer) -> Iterator[Client]:
-    yield from CLIENTS[request.param](febe_server)
+@pytest.fixture(params=EVERY)
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    name, _, server = request.param.partition(", ")
+    yield from CLIENTS[name](request.getfixturevalue(server or "febe_server"))
 
 
 @pytest.fixture
@@ -205,7 +261,7 @@ class TestEvery:
             assert client.fetch("select ?::bigint * 2 as twice", number)[0][0] == number * 2
 
     def test_many_rows(self, client: Client) -> None:
-        rows = client.fetch("select range::bigint, 'row ' || range from range(20000)")
+        rows = client.fetch("select i::bigint, 'row ' || i from generate_series(0, 19999) t(i)")
         assert len(rows) == 20000
         assert tuple(rows[-1]) == (19999, "row 19999")
 
@@ -230,9 +286,14 @@ class TestEvery:
 
     @pytest.mark.parametrize(("sql", "sqlstate"), [
         ("select * from no_such_table", "42P01"), ("select no_such_column", "42703"), ("selec 1", "42601"),
-        ("select 'x'::int", "22P02"), ("set no_such_parameter = 1", "42704"), ("savepoint a", "0A000")])
+        ("select 'x'::int", "22P02"), ("set no_such_parameter = 1", "42704")])
     def test_errors(self, client: Client, sql: str, sqlstate: str) -> None:
         assert client.sqlstate(sql) == sqlstate
+        assert client.fetch("select 1")[0][0] == 1
+
+    @pytest.mark.parametrize("client", OTHERS, indirect=True)
+    def test_savepoints_are_refused(self, client: Client) -> None:
+        assert client.sqlstate("savepoint a") == "0A000"
         assert client.fetch("select 1")[0][0] == 1
 
     def test_duplicate_keys(self, client: Client, table: str) -> None:
