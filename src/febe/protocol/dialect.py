@@ -6,7 +6,7 @@ from it with `extended`: messages added for one sender in some states, or put in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from febe.protocol.message import Framing, Message, Sender
@@ -75,26 +75,24 @@ class Dialect:
         return limits
 
     def extended(self, name: str, *, requests: Mapping[type[Message], AnswerState] | None = None,
-                 additions: Iterable[tuple[Sender, type[Message], Iterable[State]]] = (),
+                 frontend: Table | None = None, backend: Table | None = None,
                  replacements: Mapping[type[Message], type[Message]] | None = None) -> Dialect:
         """A new dialect on top of this one.
 
-        `requests` are new frontend messages with the state in which the backend answers them, legal where a Query is.
-        `additions` are (sender, message, states) that need no answer and change no state.  `replacements` put a message
-        in the place of another with the same role, such as a RowDescription with one more field.
+        `requests` are new frontend messages with the state in which the backend answers them (`State.DIALECT` is kept
+        for that), legal where a Query is.  `frontend` and `backend` are entries to add to the tables.  `replacements`
+        put a message in the place of another with the same role, such as a RowDescription with one more field.
         """
         swap = dict(replacements or {})
         tables = {sender: {state: {swap.get(cls, cls): after for cls, after in row.items()}
                            for state, row in table.items()} for sender, table in self.tables.items()}
-        answers = {swap.get(cls, cls): answer for cls, answer in self.requests.items()}
-        for request, answer in (requests or {}).items():
-            answers[request] = answer
-            for row in tables[Sender.FRONTEND].values():
-                if Query in row:
-                    row[request] = row[Query]
-        for sender, cls, states in additions:
-            for state in states:
-                tables[sender].setdefault(state, {})[cls] = state
+        answers = {swap.get(cls, cls): answer for cls, answer in self.requests.items()} | dict(requests or {})
+        for row in tables[Sender.FRONTEND].values():
+            if Query in row:
+                row |= dict.fromkeys(requests or (), row[Query])
+        for sender, added in ((Sender.FRONTEND, frontend), (Sender.BACKEND, backend)):
+            for state, entries in (added or {}).items():
+                tables[sender].setdefault(state, {}).update(entries)
         return Dialect(name, tables[Sender.FRONTEND], tables[Sender.BACKEND], answers)
 
 

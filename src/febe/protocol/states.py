@@ -126,6 +126,7 @@ class State(enum.Enum):
     SYNC = "Sync is being answered"
     SKIPPING = "an extended message failed: all is dropped until Sync"
     ENDING = "only ReadyForQuery is due"
+    DIALECT = "a request that only a dialect has is being answered"
     # The end
     TERMINATED = "the frontend has said good-bye"
     CLOSED = "the connection is of no more use"
@@ -159,7 +160,7 @@ REQUESTS: dict[type[Message], AnswerState] = {
 ANSWERING = (
     S.IDLE, S.QUERY, S.QUERY_ROWS, S.QUERY_NEXT, S.QUERY_COPY_IN_DONE, S.QUERY_COPY_OUT, S.QUERY_COPY_OUT_DONE, S.PARSE,
     S.BIND, S.DESCRIBE_STATEMENT, S.DESCRIBE, S.EXECUTE, S.EXECUTE_COPY_IN_DONE, S.EXECUTE_COPY_OUT,
-    S.EXECUTE_COPY_OUT_DONE, S.CLOSE, S.FUNCTION_CALL, S.SYNC, S.ENDING, S.COPY_BOTH_DONE,
+    S.EXECUTE_COPY_OUT_DONE, S.CLOSE, S.FUNCTION_CALL, S.SYNC, S.ENDING, S.COPY_BOTH_DONE, S.DIALECT,
 )
 COPYING_IN = (S.QUERY_COPY_IN, S.EXECUTE_COPY_IN)
 COPYING_BOTH = (S.COPY_BOTH, S.COPY_BOTH_FRONTEND_DONE, S.COPY_BOTH_BACKEND_DONE)
@@ -280,6 +281,7 @@ BACKEND: Table = {
     S.SYNC: {ReadyForQuery: S.ANSWERED, ErrorResponse: S.ENDING},
     S.SKIPPING: {ErrorResponse: S.CLOSED},
     S.ENDING: {ReadyForQuery: S.ANSWERED, ErrorResponse: S.CLOSED},
+    S.DIALECT: {ErrorResponse: S.ENDING},
 }
 
 # Asynchronous messages may come at any time once the session is being set up (manual: "Asynchronous Operations").

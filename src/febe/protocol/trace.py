@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+_HEADER = {Framing.TYPED: 5, Framing.STARTUP: 4, Framing.PAYLOAD: 1}
+
+
 class Output(Protocol):
     """Where lines go: any text stream."""
 
@@ -59,7 +62,7 @@ class Tracer:
             return f"1\t{asked}Response\t {cls.type}"
         if cls.framing is Framing.STARTUP:
             self._asked = "GSSENC" if cls is GSSENCRequest else "SSL"
-        header = (4 if cls.framing is Framing.STARTUP else 5) + (0 if cls.code is None else 4)
+        header = _HEADER[cls.framing] + (0 if cls.code is None else 4)
         length = str(len(data) - (cls.framing is Framing.TYPED))
         if Hide.VOLATILE in self._hide and cls in (ErrorResponse, NoticeResponse) and sender is Sender.BACKEND:
             length = "NN"  # it varies with the line numbers of the server's source
