@@ -235,7 +235,10 @@ class RowDecoder:
                             raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
                         if cython.compiled:
                             kind = codes[column]
-                            value = _DECODE[kind](data, pos, size) if kind else functions[column](data[pos : pos + size])
+                            if kind == 0:
+                                value = functions[column](data[pos : pos + size])
+                            else:
+                                value = _DECODE[kind](data, pos, size)
                         else:
                             value = functions[column](data, pos, size)
                         pos += size
