@@ -246,42 +246,49 @@ class Connection:
                 found = self._scan()
                 if found is not True:
                     return found or None
-            frame = self._frames[self._frame]
+            kind, start, end, count = self._frames[self._frame]
             self._frame += 1
-            event = self._take(*frame)
-            if event is not None:
-                return event
+            state = self.state
+            body = start + 5 if kind != UNTYPED else start + 4
+            entry = self._incoming[state].get(kind)
+            if isinstance(entry, dict):
+                entry, body = self._entry_by_code(entry, body, end)
+            if entry is None:
+                raise self._unexpected(kind)
+            cls, after, known = entry
+            if self.trace is not None:
+                self._trace_received(cls, start, end)
+            if after is _DROPPED:
+                continue
+            run = _RUNS.get(cls)
+            if run is not None:
+                if after is not state:
+                    self._move(after)
+                return run(self._data, start, end, count)
+            message = known.get(self._data[body:end]) if known else None
+            if message is None and end - start - (kind != UNTYPED) > cls.limit:
+                raise self._break(f"invalid length of {cls.__name__}: {end - start} bytes")
+            if message is None or after is _QUEUED:
+                message = self._read(cls, after, message, body, end)
+                if after is _QUEUED:
+                    return message
+            if cls is ReadyForQuery:
+                self.transaction_status = message.status  # type: ignore[attr-defined]
+            self._move(after)
+            if cls is SSLAccepted or cls is GSSENCAccepted:
+                self._refuse_unread("GSSAPI encryption" if cls is GSSENCAccepted else "SSL")
+            return message
 
-    def _take(self, kind: int, start: int, end: int, count: int) -> Event | None:
-        """Judge one message (or run) against the table; None when it is to be dropped."""
-        state = self.state
-        body = start + 5 if kind != UNTYPED else start + 4
-        entry = self._incoming[state].get(kind)
-        if isinstance(entry, dict):
-            entry, body = self._entry_by_code(entry, body, end)
-        if entry is None:
-            raise self._unexpected(kind)
-        cls, after, known = entry
-        if self.trace is not None:
-            self._trace_received(cls, start, end)
-        if after is _DROPPED:
-            return None
-        run = _RUNS.get(cls)
-        if run is not None:
-            if after is not state:
-                self._move(after)
-            return run(self._data, start, end, count)
-        message = known.get(self._data[body:end]) if known else None
-        if message is None and end - start - (kind != UNTYPED) > cls.limit:
-            raise self._break(f"invalid length of {cls.__name__}: {end - start} bytes")
+    def _read(self, cls: type[Message], after: State, message: Message | None, body: int, end: int) -> Message:
+        """Read a message, unless it is known, and if it is a request note what answers it."""
         try:
             if message is None:
                 message = cls.decode(self._data, body, end)
             if after is _QUEUED:
                 self._enqueue(self._answer(message))
-                return message
+            return message
         except RemoteProtocolError as error:
-            if self.role is Sender.FRONTEND or state in _BEFORE_SESSION:
+            if self.role is Sender.FRONTEND or self.state in _BEFORE_SESSION:
                 raise self._break(str(error)) from None
             # The request is known by its frame alone, and its answer is going to be the error.
             if after is _QUEUED:
@@ -290,12 +297,6 @@ class Connection:
             else:
                 self._move(after)
             raise
-        if isinstance(message, ReadyForQuery):
-            self.transaction_status = message.status
-        self._move(after)
-        if cls is SSLAccepted or cls is GSSENCAccepted:
-            self._refuse_unread("GSSAPI encryption" if cls is GSSENCAccepted else "SSL")
-        return message
 
     def _entry_by_code(self, by_code: dict[int, Entry], body: int, end: int) -> tuple[Entry | None, int]:
         """The entry that the leading Int32 names, and where the body goes on; any code may be a StartupMessage's."""

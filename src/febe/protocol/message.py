@@ -65,8 +65,9 @@ class Message:
     since: ClassVar[str]
     section: ClassVar[str]
     fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
-    _readers: ClassVar[tuple[tuple[str, Callable[[bytes, int, int], tuple[Any, int]], str | None], ...]]
-    """Each field's name, how it is read, and the condition under which it is there."""
+    _readers: ClassVar[tuple[tuple[Callable[[object, Any], None], Callable[[bytes, int, int], tuple[Any, int]],
+                                   str | None], ...]]
+    """Each field's slot, how it is read, and the condition under which it is there."""
 
     def encode(self) -> bytes:
         """The message's bytes, header included.
@@ -98,16 +99,17 @@ class Message:
 
         Errors: RemoteProtocolError (08P01) for a body that is cut, has bytes left over, or makes no sense.
         """
-        values: dict[str, Any] = {}
-        for name, read, condition in cls._readers:
-            if condition is not None and condition not in when:
-                values[name] = None
-                continue
-            values[name], pos = read(data, pos, end)
+        made = object.__new__(cls)  # straight into the slots: half the time of cls(**values)
+        for put, read, condition in cls._readers:
+            if condition is None or condition in when:
+                value, pos = read(data, pos, end)
+                put(made, value)
+            else:
+                put(made, None)
         if pos != end:
             raise RemoteProtocolError(f"invalid message format: {end - pos} bytes left over in {cls.__name__}",
                                       fatal=False)
-        return cls(**values)
+        return made
 
     @classmethod
     def has_secrets(cls) -> bool:
@@ -143,8 +145,8 @@ def message(type: str, *, sender: Sender, section: str, code: int | None = None,
         made.limit = limit if limit is not None else SMALL if sender is Sender.FRONTEND else SMALL_FROM_BACKEND
         made.since, made.section = since, section
         made.fields = declared_fields(made)
-        made._readers = tuple((name, kind.read, kind.condition if isinstance(kind, When) else None)
-                              for name, kind in made.fields)
+        made._readers = tuple((getattr(made, name).__set__, kind.read,
+                               kind.condition if isinstance(kind, When) else None) for name, kind in made.fields)
         return made  # type: ignore[no-any-return]
 
     return declare
