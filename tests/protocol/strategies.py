@@ -46,13 +46,13 @@ values.register(_Byte1)(lambda kind: st.integers(0, 255).map(chr))
 values.register(_String)(lambda kind: texts)
 values.register(Bytes)(lambda kind: st.binary(min_size=kind.least, max_size=40 if kind.most is None else kind.most))
 values.register(_Value)(lambda kind: st.none() | st.binary(max_size=40))
-values.register(Counted)(lambda kind: st.lists(values(kind._element), max_size=8))
+values.register(Counted)(lambda kind: st.lists(values(kind.element), max_size=8))
 values.register(Listed)(lambda kind: st.lists(texts.filter(len), max_size=5))
 values.register(Pairs)(lambda kind: st.dictionaries(texts.filter(len), texts, max_size=5))
 values.register(_ErrorFields)(lambda kind: st.dictionaries(st.integers(1, 255).map(chr), texts, max_size=20))
 values.register(Secret)(lambda kind: values(kind.kind))
 values.register(When)(lambda kind: st.none() | values(kind.kind))
-values.register(Record)(lambda kind: st.builds(kind._cls, **{name: values(field) for name, field in kind._fields}))
+values.register(Record)(lambda kind: st.builds(kind.cls, **{name: values(field) for name, field in kind.fields}))
 
 
 def messages(cls: type[Message]) -> st.SearchStrategy[Message]:

@@ -234,7 +234,7 @@ class Counted(Kind[list[T]]):
 
     def __init__(self, count: Int, element: Kind[T], *, least: int) -> None:
         # `least` bytes an element takes at least: a count is checked against the bytes left before it is believed
-        self._count, self._element, self._least = count, element, least
+        self._count, self.element, self._least = count, element, least
         self.notation = f"{count.notation} n, n x ({element.notation})"
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
@@ -242,7 +242,7 @@ class Counted(Kind[list[T]]):
         if count < 0 or count * self._least > end - pos:
             raise insufficient()
         values: list[T] = []
-        read = self._element.read
+        read = self.element.read
         for _ in range(count):
             value, pos = read(data, pos, end)
             values.append(value)
@@ -251,17 +251,17 @@ class Counted(Kind[list[T]]):
     def write(self, out: bytearray, value: list[T]) -> None:
         self._count.write(out, len(value))
         for element in value:
-            self._element.write(out, element)
+            self.element.write(out, element)
 
     def trace(self, value: list[T], hide: Hide = NOTHING_HIDDEN) -> str:
-        return f" {len(value)}" + "".join([self._element.trace(element, hide) for element in value])
+        return f" {len(value)}" + "".join([self.element.trace(element, hide) for element in value])
 
 
 class Listed(Kind[list[T]]):
     """Elements up to a closing zero byte."""
 
     def __init__(self, element: Kind[T]) -> None:
-        self._element = element
+        self.element = element
         self.notation = f"({element.notation})*, Byte1 0"
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
@@ -271,19 +271,19 @@ class Listed(Kind[list[T]]):
                 raise RemoteProtocolError("invalid list in message: the closing zero byte is missing", fatal=False)
             if data[pos] == 0:
                 return values, pos + 1
-            value, pos = self._element.read(data, pos, end)
+            value, pos = self.element.read(data, pos, end)
             values.append(value)
 
     def write(self, out: bytearray, value: list[T]) -> None:
         for element in value:
             before = len(out)
-            self._element.write(out, element)
+            self.element.write(out, element)
             if out[before] == 0:
                 raise LocalProtocolError("an empty name would end the list")
         out.append(0)
 
     def trace(self, value: list[T], hide: Hide = NOTHING_HIDDEN) -> str:
-        return "".join([self._element.trace(element, hide) for element in value]) + ' ""'
+        return "".join([self.element.trace(element, hide) for element in value]) + ' ""'
 
 
 class Pairs(Kind[dict[T, str]]):
@@ -329,21 +329,21 @@ class Record(Kind[Any]):
     """A group of fields that repeats, declared as a slotted dataclass of its own."""
 
     def __init__(self, cls: type[Any], fields: Iterable[tuple[str, Kind[Any]]]) -> None:
-        self._cls, self._fields = cls, tuple(fields)
-        self.notation = ", ".join(f"{kind.notation} {name}" for name, kind in self._fields)
+        self.cls, self.fields = cls, tuple(fields)
+        self.notation = ", ".join(f"{kind.notation} {name}" for name, kind in self.fields)
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
         values = {}
-        for name, kind in self._fields:
+        for name, kind in self.fields:
             values[name], pos = kind.read(data, pos, end)
-        return self._cls(**values), pos
+        return self.cls(**values), pos
 
     def write(self, out: bytearray, value: Any) -> None:
-        for name, kind in self._fields:
+        for name, kind in self.fields:
             kind.write(out, getattr(value, name))
 
     def trace(self, value: Any, hide: Hide = NOTHING_HIDDEN) -> str:
-        return "".join([kind.trace(getattr(value, name), hide) for name, kind in self._fields])
+        return "".join([kind.trace(getattr(value, name), hide) for name, kind in self.fields])
 
 
 class When(Kind["T | None"]):
