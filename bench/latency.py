@@ -132,7 +132,5 @@ MEASUREMENTS = [
                 against={"asyncpg": 1.0, "febe": None}),
             Row(name=f"{_TRIP}, asyncio, 95 %", ours="febe asyncio", figure="p95", unit="µs",
                 against={"asyncpg": None}),
-            Row(name=f"{_TRIP}, a second", ours="febe", figure="per second", unit="/s", more_is_better=True,
-                against={"psycopg": None, "febe asyncio": None, "asyncpg": None}),
         ]),
 ]

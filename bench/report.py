@@ -180,7 +180,7 @@ def _plots(folder: Path, name: str, found: Sequence[Line]) -> Iterator[Path]:
     axes.minorticks_off()
     axes.set_xlim(min(0.5, *(line.ratio * 0.7 for line in shown)), max(2, *(line.ratio * 1.5 for line in shown)))
     axes.set_yticks(places, [f"{line.measured}  |  {line.beside or 'target'}" for line in shown], fontsize=7)
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.3, -0.7)              # the first line on top
     axes.grid(axis="x", alpha=0.3)
     axes.set_title("how many times better febe is (mark: what is wanted; green met, red missed, grey informational)",
                    fontsize=9)
