@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from febe.protocol.connection import Connection, CopyDataRun, DataRowRun, DirectTLS, Event
+from febe.protocol.connection import Connection
 from febe.protocol.errors import RemoteProtocolError
 from febe.protocol.message import Framing, Message
 from febe.protocol.states import BACKEND, FRONTEND, State
+from tests.protocol.fuzz import hear
 from tests.protocol.golden import GOLDEN
 from tests.protocol.strategies import ALL, OTHER, SIDES, body_start, decoded, messages
 
@@ -64,31 +65,6 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
             case _:
                 out[pos:pos + 4] = draw(st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"]))
     return bytes(out)
-
-
-def hear(core: Connection, pieces: list[bytes]) -> list[Any]:
-    """All that comes of these bytes: messages one by one, then the error if there is one."""
-    heard: list[Any] = []
-    for piece in pieces:
-        core.receive(piece)
-        while True:
-            try:
-                event = core.next_event()
-            except RemoteProtocolError as error:
-                heard.append((str(error), error.sqlstate, error.fatal))
-                if error.fatal:
-                    return heard
-                continue
-            if event is None or isinstance(event, DirectTLS):
-                break
-            heard += spread(event)
-    return heard
-
-
-def spread(event: Event) -> list[Any]:
-    if isinstance(event, DataRowRun | CopyDataRun):
-        return list(event.bodies())
-    return [event]
 
 
 @given(sender_and_state=st.sampled_from(STATES), parts=st.lists(typed_bytes, max_size=6), data=st.data())
