@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--atheris", action="store_true")
     options, rest = parser.parse_known_args()
     if options.atheris:
-        import atheris
+        import atheris  # type: ignore[import-untyped]
         atheris.Setup([sys.argv[0], *rest], one)
         atheris.Fuzz()
     print(f"seed {options.seed}: {run(options.seed, seconds=options.seconds)} inputs, scanner "

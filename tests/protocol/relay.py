@@ -58,12 +58,10 @@ def main(host: str, port: int, log: Path) -> None:
                     client, server = listener.accept()[0], socket.create_connection((host, port))
                     for source, sink, sender in ((client, server, b"F"), (server, client, b"B")):
                         source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                        selector.register(source, selectors.EVENT_READ, (connections, sender, sink))
+                        selector.register(source, selectors.EVENT_READ, (connections, sender, source, sink))
                     connections += 1
                     continue
-                connection, sender, sink = key.data
-                source = key.fileobj
-                assert isinstance(source, socket.socket)
+                connection, sender, source, sink = key.data
                 data = b""
                 with contextlib.suppress(OSError):
                     data = source.recv(1 << 16)

@@ -5,8 +5,6 @@ A conversation is a line such as `Q | T D C Z`: what the frontend says, what the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from febe.protocol.authentication import GSSResponse, PasswordMessage, SASLInitialResponse, SASLResponse
@@ -279,9 +277,11 @@ def test_requests_and_runs_that_were_encoded_elsewhere() -> None:
     assert (frontend.state, frontend._pending) == (backend.state, backend._pending)
     frontend.receive(backend.send(WORDS[B]["1"], WORDS[B]["2"]))
     row = WORDS[B]["D"].encode()
-    frontend.receive(backend.send_run(DataRow, row * 3))
+    frontend.receive(bytes(backend.send_run(DataRow, row * 3)))
     with pytest.raises(LocalProtocolError):
         backend.send_run(CopyData, WORDS[B]["d"].encode())
+    with pytest.raises(LocalProtocolError):
+        backend.send_run(ReadyForQuery, WORDS[B]["Z"].encode())
     frontend.receive(backend.send(WORDS[B]["C"], WORDS[B]["Z"]))
     assert [type(event).__name__ for event in iter(frontend.next_event, None)] == [
         "ParseComplete", "BindComplete", "DataRowRun", "CommandComplete", "ReadyForQuery"]
@@ -434,7 +434,7 @@ def test_values_that_cannot_be_said_change_nothing() -> None:
     for sender, messages in sections(SESSION):
         joined.say(sender, messages)
     with pytest.raises(LocalProtocolError):
-        joined.cores[F].send(replace(WORDS[F]["Q"], query="\0"))
+        joined.cores[F].send(Query(query="\0"))
     with pytest.raises(LocalProtocolError):
         joined.cores[F].send(Describe(kind="x", name=""))
     joined.agree()

@@ -18,6 +18,7 @@ from febe.protocol.fields import Hide
 from febe.protocol.message import Sender
 from febe.protocol.observer import Observer
 from febe.protocol.startup import Terminate
+from febe.protocol.states import State
 from febe.protocol.trace import Tracer
 from tests.peers.postgres import USERS, Postgres
 from tests.protocol import relay as relays
@@ -228,6 +229,30 @@ def test_the_traces_of_a_replication_stream_agree(relay: Relay, tmp_path: Path) 
     # the two streams cross, so only the order within each is sure
     for sender in "FB":
         assert [line for line in ours if line[0] == sender] == [line for line in theirs if line[0] == sender]
+
+
+def test_a_base_backup_can_be_followed(relay: Relay, tmp_path: Path) -> None:
+    """Its copy-out is followed by a result set without a CommandComplete between them."""
+    libpq = Libpq(relay, tmp_path / "trace", Hide(0), replication="true")
+    libpq.conn.untrace()
+    libpq.conn.send_query(b"BASE_BACKUP (CHECKPOINT 'fast', MANIFEST 'no')")
+    while (result := libpq.conn.get_result()) is not None:
+        assert result.status != pq.ExecStatus.FATAL_ERROR
+        while result.status == pq.ExecStatus.COPY_OUT and libpq.conn.get_copy_data(0)[0] > 0:
+            pass
+    libpq.finish()
+    observer = Observer()
+    seen: list[str] = []
+    for _, who, data in relay.pieces():
+        observer.receive(SENDERS[who], data)
+        while (event := observer.next_event(SENDERS[who])) is not None:
+            if seen[-1:] != [name := type(event).__name__]:
+                seen.append(name)
+    after_copy = seen[seen.index("CopyOutResponse"):]
+    assert [name for name in after_copy if name != "NoticeResponse"] == [
+        "CopyOutResponse", "CopyDataRun", "CopyDone", "RowDescription", "DataRowRun", "CommandComplete",
+        "ReadyForQuery", "Terminate"]
+    assert observer.state is State.TERMINATED
 
 
 def test_timestamps_have_the_same_form(relay: Relay, tmp_path: Path) -> None:

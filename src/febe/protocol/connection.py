@@ -185,7 +185,7 @@ class Connection:
         Errors: LocalProtocolError.
         """
         after = self._outgoing.get(self.state, _NOTHING).get(cls)
-        if after is None or after is _QUEUED:
+        if after is None or after is _QUEUED or cls is ReadyForQuery:  # whose status has to be known
             raise LocalProtocolError(f"{cls.__name__} cannot be sent now: {self.state.value}")
         if self.trace is not None:
             self._trace_frames(data)
