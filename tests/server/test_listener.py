@@ -42,7 +42,7 @@ from febe.protocol.startup import (
     StartupMessage,
     Terminate,
 )
-from febe.server import EngineError, Listener, Prepared, Result
+from febe.server import EngineError, Listener, Prepared, Result, is_loopback
 from tests.server.listening import SECONDS, Raw, fatal, listening, startup
 from tests.server.wire import Script, ScriptSession, brief
 
@@ -78,7 +78,8 @@ class TestStartUp:
     def test_encryption_is_asked_for_once(self, listener: Listener) -> None:
         with Raw(listener) as client:
             client.send(struct.pack("!ii", 8, 80877103) * 2)
-            assert fatal(client.rest().removeprefix(b"N"))["C"] == "08P01"
+            # PostgreSQL takes the second one for a version (ProcessStartupPacket)
+            assert fatal(client.rest().removeprefix(b"N"))["C"] == "0A000"
 
     def test_direct_tls(self, listener: Listener) -> None:
         with Raw(listener) as client:
@@ -372,6 +373,14 @@ class TestAuthentication:
 
 
 class TestListening:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+    def test_loopback(self, host: str) -> None:
+        assert is_loopback(host)
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "fe80::1"])
+    def test_not_loopback(self, host: str) -> None:
+        assert not is_loopback(host)
+
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
     def test_beyond_loopback_only_with_authentication(self, host: str) -> None:
         with pytest.raises(ValueError, match="beyond loopback"), listening(Script(), host=host):

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from febe.cli.users import beyond_loopback, read_users
-from febe.server import Engine, Listener, run
+from febe.cli.users import read_users
+from febe.server import Engine, Listener, is_loopback, run
 
 __all__ = ["serve"]
 
@@ -43,7 +43,11 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     SCRAM-SHA-256.  An address beyond this machine needs users.
     """
     users = read_users(user, users_file)
-    if not users and beyond_loopback(host):
+    try:
+        exposed = not is_loopback(host)
+    except OSError as failure:
+        raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
+    if exposed and not users:
         raise click.UsageError(f"--host {host} can be reached from other machines, so clients have to authenticate: "
                                "give --user NAME:PASSWORD or --users FILE")
     screen = Console(highlight=False, markup=False, soft_wrap=True)

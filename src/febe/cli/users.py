@@ -1,14 +1,12 @@
-"""Who may connect: `--user` and `--users`, and whether an address needs them."""
+"""Who may connect: `--user` and `--users`."""
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from pathlib import Path
 
 import click
 
-__all__ = ["beyond_loopback", "read_users"]
+__all__ = ["read_users"]
 
 
 def read_users(given: tuple[str, ...], file: Path | None) -> dict[str, str]:
@@ -24,16 +22,6 @@ def read_users(given: tuple[str, ...], file: Path | None) -> dict[str, str]:
             if line.strip() and not line.startswith("#"):
                 _add(users, line, f"{file}, line {number}")
     return users
-
-
-def beyond_loopback(host: str) -> bool:
-    """Whether a listener on `host` could be reached from another machine; a name that may be either counts as yes."""
-    try:
-        found = socket.getaddrinfo(host or "::", None, type=socket.SOCK_STREAM)
-    except socket.gaierror as failure:
-        raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
-    # A scope follows the address of a link-local one (RFC 4007): fe80::1%eth0.
-    return not all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 
 def _add(users: dict[str, str], entry: str, where: str) -> None:

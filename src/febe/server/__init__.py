@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from febe.server.engine import ArrowStream, Column, Engine, EngineError, EngineSession, Prepared, Result
-from febe.server.listener import Listener
+from febe.server.listener import Listener, is_loopback
 from febe.server.session import Session
 from febe.server.users import UserSource
 
 __all__ = ["ArrowStream", "Column", "Engine", "EngineError", "EngineSession", "Listener", "Prepared", "Result",
-           "Session", "run", "serve"]
+           "Session", "is_loopback", "run", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,

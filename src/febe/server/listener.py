@@ -79,7 +79,7 @@ class Listener:
 
     async def listen(self, host: str | None, port: int, unix_socket_dir: str | os.PathLike[str] | None) -> None:
         """Open the sockets.  Errors: OSError, ValueError."""
-        if self._method is Method.TRUST and host is not None and not await _is_loopback(host):
+        if self._method is Method.TRUST and host is not None and not await asyncio.to_thread(is_loopback, host):
             raise ValueError(f"refusing to listen on {host}, which is beyond loopback, without authentication")
         loop = asyncio.get_running_loop()
         self.port = port
@@ -257,11 +257,13 @@ def _address(port: AsyncioPort) -> str:
     return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "[local]"
 
 
-async def _is_loopback(host: str) -> bool:
-    """Whether every address that `host` stands for is this machine's own."""
-    found = await asyncio.get_running_loop().getaddrinfo(host or None, 0, type=socket.SOCK_STREAM,
-                                                         flags=socket.AI_PASSIVE)
-    # A scope follows the address of a link-local one (RFC 4007).
+def is_loopback(host: str) -> bool:
+    """Whether every address that `host` stands for can be reached from this machine only; "" stands for all there are.
+
+    Errors: OSError when the name stands for none.
+    """
+    found = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A scope follows the address of a link-local one (RFC 4007): fe80::1%eth0.
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,11 +53,12 @@ class DuckDBEngine(Engine):
         self._broken = False
         self.sources = sources.find(texts)
         alone = len(self.sources) == 1 and self.sources[0].kind == "database"
-        self._temporary = tempfile.mkdtemp(prefix="febe-duckdb-")
+        # removed at the latest when the engine is forgotten or the program ends
+        self._temporary = tempfile.TemporaryDirectory(prefix="febe-duckdb-", ignore_cleanup_errors=True)
         try:
             self._root = self._connect(str(self.sources[0].paths[0]) if alone else ":memory:", read_only and alone)
             try:
-                self._set("temp_directory", sources.literal(self._temporary))
+                self._set("temp_directory", sources.literal(self._temporary.name))
                 if memory_limit is not None:
                     self._set("memory_limit", sources.literal(memory_limit))
                 if threads is not None:
@@ -77,7 +77,7 @@ class DuckDBEngine(Engine):
                 self._root.close()
                 raise
         except BaseException:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.cleanup()
             raise
 
     @property
@@ -92,7 +92,7 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         """Close the database; what it spilled is removed."""
         self._root.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.cleanup()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Another connection of the database."""
