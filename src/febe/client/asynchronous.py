@@ -26,7 +26,7 @@ class Connection(BaseConnection):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._run = Runner()
+        self._run = Runner().run
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.

@@ -26,7 +26,7 @@ class Runner:
         self._busy = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
+    async def run(self, flow: Coroutine[Any, Any, T]) -> T:
         if self._busy:
             await self._turn(flow)
         self._busy = True

@@ -23,7 +23,7 @@ class Runner:
         # A callback that uses its own connection gets that connection's error, not a dead-lock.
         self._lock = threading.RLock()
 
-    def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
+    def run(self, flow: Coroutine[Any, Any, T]) -> T:
         with self._lock:
             try:
                 flow.send(None)
@@ -44,7 +44,7 @@ def open_session(target: Target) -> Session:
         raise not_connected(target, error) from error
     if seconds is not None:
         port.set_deadline(seconds - (time.monotonic() - started))
-    session = Runner()(connect(port, target.login))
+    session = Runner().run(connect(port, target.login))
     port.set_deadline(None)
     return session
 

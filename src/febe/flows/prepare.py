@@ -131,7 +131,7 @@ async def cached(session: Session, sql: str) -> Statement:
         discard(session, statements.popitem(last=False)[1])
     await describe(session, statement)
     if statement.name:
-        statements[sql] = statement
+        statements[sql] = session.latest = statement
     return statement
 
 

@@ -62,20 +62,18 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
     core = session.core
     again = True
     while True:
-        if isinstance(what, str):
-            found = session.statement(what)
-            if found is None:
-                found = await cached(session, what)
-                again = False
-            statement = what = found
-        else:
-            statement = what
+        statement = session.statements.get(what) if isinstance(what, str) else what
+        if statement is None:
+            statement = what = await cached(session, what)  # type: ignore[arg-type]
+            again = False
+        elif statement is not session.latest:
+            session.used(statement)
         if not statement.ready:
             await describe(session, statement)
             again = False
         if core.state is not _IDLE:
             raise session.unusable()
-        in_transaction = core.transaction_status != "I"
+        status = core.transaction_status
         try:
             out = statement.request(args)
         except EncodeError:
@@ -93,7 +91,7 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
         # Once bound, the error is that of something else which the statement itself did.
         if not answer.bound and is_stale(error):
             discard(session, statement)
-            if again and not in_transaction:
+            if again and status == "I":
                 continue
             error.add_note("febe: the statement was prepared before the change and is prepared anew when it is next "
                            "run; inside a transaction that cannot be done in silence, because the error has failed it")

@@ -43,6 +43,7 @@ class Session:
         self.protocol_version = VERSION_3_0
         self.statement_cache_size = statement_cache_size
         self.statements: OrderedDict[str, Statement] = OrderedDict()
+        self.latest: Statement | None = None
         self.discarded: list[str] = []
         self.on_notice = on_notice
         self.on_notification = on_notification
@@ -59,12 +60,11 @@ class Session:
         self._names += 1
         return f"febe_{self._names}"
 
-    def statement(self, sql: str) -> Statement | None:
-        """The statement for `sql`, if the cache has it; it becomes the one used last."""
-        statement = self.statements.get(sql)
-        if statement is not None:
-            self.statements.move_to_end(sql)
-        return statement
+    def used(self, statement: Statement) -> None:
+        """Note that a statement is the one used last."""
+        self.latest = statement
+        if statement.sql in self.statements:
+            self.statements.move_to_end(statement.sql)
 
     def unusable(self) -> Error:
         """Why nothing can be asked now."""

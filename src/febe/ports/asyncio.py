@@ -35,6 +35,7 @@ class AsyncioPort(asyncio.Protocol):
 
     def __init__(self, connected: Callable[[AsyncioPort], object] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._new_future: Callable[[], asyncio.Future[bytes]] = self._loop.create_future
         self._connected = connected
         self._transport: asyncio.Transport
         self._received: list[bytes] = []
@@ -104,12 +105,9 @@ class AsyncioPort(asyncio.Protocol):
             return self._take()
         if self._ended is not None:
             raise self._lost()
-        waiter: asyncio.Future[bytes] = self._loop.create_future()
-        self._waiter = waiter
-        try:
-            return await waiter
-        finally:
-            self._waiter = None
+        # Whoever sets a result takes it away; a cancelled one is passed over.
+        self._waiter = waiter = self._new_future()
+        return await waiter
 
     async def flush(self, out: bytes) -> None:
         """Send all of `out`, holding back while the peer does not read.  Errors: ConnectionLost."""
