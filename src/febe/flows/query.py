@@ -26,9 +26,10 @@ def is_stale(error: PostgresError) -> bool:
     """The server no longer has the statement in the form in which it was described.
 
     That is 26000 after DEALLOCATE or DISCARD, and "cached plan must not change result type" after a change of a table
-    (plancache.c, RevalidateCachedQuery), which shares 0A000 with much else.
+    (plancache.c, RevalidateCachedQuery), which shares 0A000 with much else; servers that are no PostgreSQL may name no
+    routine.
     """
-    return error.sqlstate == "26000" or (error.sqlstate == "0A000" and error.routine == "RevalidateCachedQuery")
+    return error.sqlstate == "26000" or (error.sqlstate == "0A000" and error.routine in (None, "RevalidateCachedQuery"))
 
 
 def all_rows(answer: Answer) -> list[Row]:
