@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from febe._kernel import assembly, numerals, render
 from febe._kernel import columns as c
-from febe._kernel import numerals, render
 from febe._kernel.errors import ValueEncodeError
 
 LENGTH_LIMIT = 0x3FFFFFFF
@@ -75,7 +75,7 @@ class Plan:
     (`code` M, D or N), spans (offsets of `code`), views, fixed (`size` bytes), dictionary (indices of `code` into
     `values`).
     `form`: for words null, fixed (binary of `width` bytes), boolean, integer, float4, float8, numeric, date, time,
-    timestamp, timestamptz, interval; for bytes one of the forms of `columns.gather`.
+    timestamp, timestamptz, interval; for bytes one of the forms of `assembly.gather`.
     """
 
     name: str
@@ -109,12 +109,12 @@ _CELLS = {
 
 _BYTES = {"spans", "views", "fixed", "dictionary"}
 _RATIOS = {  # what a form takes: times the value's length, plus
-    c.COPY: (1, 0),
-    c.HEX: (2, 2),
-    c.VERSIONED: (1, 1),
-    c.UUID_TEXT: (0, 36),
-    c.UUID_BYTES: (0, 16),
-    c.CHAR_BYTE: (0, 1),
+    assembly.COPY: (1, 0),
+    assembly.HEX: (2, 2),
+    assembly.VERSIONED: (1, 1),
+    assembly.UUID_TEXT: (0, 36),
+    assembly.UUID_BYTES: (0, 16),
+    assembly.CHAR_BYTE: (0, 1),
 }
 
 
@@ -181,11 +181,11 @@ class ArrowEncoder:
             if plan.layout in _BYTES:
                 of = slice(k * rows, (k + 1) * rows)
                 self._measure(k, plan, columns[k], start, lens[of], starts[of])
-                form = c.COPY if plan.layout == "dictionary" else plan.form
-                c.add_lens(lens[of], *_RATIOS[form], sizes)  # type: ignore[index]
+                form = assembly.COPY if plan.layout == "dictionary" else plan.form
+                assembly.add_lens(lens[of], *_RATIOS[form], sizes)  # type: ignore[index]
                 measured = True
-        count = c.fit(sizes, self._each, most) if measured or self._each * rows > most else rows
-        if measured and (bad := c.over(sizes[:count], LENGTH_LIMIT)) >= 0:
+        count = assembly.fit(sizes, self._each, most) if measured or self._each * rows > most else rows
+        if measured and (bad := assembly.over(sizes[:count], LENGTH_LIMIT)) >= 0:
             raise ArrowValueError(start + bad, 0, self.plans[0].name, "the row is too large", "54000")
         at = held = 0
         for k, plan in enumerate(self.plans):
@@ -194,11 +194,11 @@ class ArrowEncoder:
                 c.absent(lens[of])
                 continue
             at = self._write(k, plan, columns[k], start, lens[of], starts[of], self._arena, at)
-            held += c.total(lens[of])
+            held += assembly.total(lens[of])
         size = count * (7 + 4 * len(self.plans)) + held
         self._room(self._arena, at)
         frames = c.blank(size + _SPARE)
-        bad = c.assemble(lens, starts, rows, count, len(self.plans), self._arena, LENGTH_LIMIT, frames)
+        bad = assembly.assemble(lens, starts, rows, count, len(self.plans), self._arena, LENGTH_LIMIT, frames)
         if bad >= 0:
             raise ArrowValueError(start + bad, 0, self.plans[0].name, "the row is too large", "54000")
         del frames[size:]
@@ -239,7 +239,7 @@ class ArrowEncoder:
         elif plan.layout == "dictionary":
             values = self._load(plan.code, column, first, len(lens), self._values[0])
             _, _, value_lens, value_starts = self._dictionary(k, plan, column)
-            bad = c.look_up(values, lens, starts, value_lens, value_starts)
+            bad = assembly.look_up(values, lens, starts, value_lens, value_starts)
             if bad >= 0:
                 raise self._fault(k, start + bad, "an index outside the dictionary", "XX000")
         else:
@@ -382,21 +382,21 @@ class ArrowEncoder:
         rows = len(lens)
         first = column.offset + start
         form = plan.form
-        size = c.total(lens)
+        size = assembly.total(lens)
         if plan.layout == "dictionary":
             self._room(arena, at + size)
-            return int(c.gather(self._dictionaries[k][1], lens, starts, arena, at, c.COPY))
+            return int(assembly.gather(self._dictionaries[k][1], lens, starts, arena, at, assembly.COPY))
         data: Any = column.buffers[2 if plan.layout == "spans" else 1]
         begin = at
         if plan.layout == "views":
-            direct = form == c.COPY
+            direct = form == assembly.COPY
             data = arena if direct else bytearray()
             self._room(data, at + size if direct else size)
             done = self._pack(k, column, start, lens, starts, data, at if direct else 0)
             if direct:
                 at = done
                 form = None  # type: ignore[assignment]
-        elif plan.layout == "spans" and form == c.COPY:
+        elif plan.layout == "spans" and form == assembly.COPY:
             offsets: Any = column.buffers[1].cast(plan.code)  # type: ignore[union-attr, call-overload]
             low, high = offsets[first], offsets[first + rows]
             if high > len(data):
@@ -404,13 +404,13 @@ class ArrowEncoder:
             if high - low <= 2 * size + 4096:  # what NULLs hold is not worth leaving out
                 self._room(arena, at + high - low)
                 arena[at : at + high - low] = data[low:high]
-                c.shift(starts, at - low)
+                assembly.shift(starts, at - low)
                 at += high - low
                 form = None  # type: ignore[assignment]
         if form is not None:
             times, plus = _RATIOS[form]  # type: ignore[index]
             self._room(arena, at + size * times + rows * plus)
-            end = c.gather(data, lens, starts, arena, at, form)
+            end = assembly.gather(data, lens, starts, arena, at, form)
             if end < 0:
                 raise self._fault(k, start - 1 - end, f"not a valid {plan.type_name}", "22P02")
             at = end
@@ -418,7 +418,7 @@ class ArrowEncoder:
             for row in range(rows):  # a NULL's bytes may be anything
                 if lens[row] > 0 and arena.find(0, starts[row], starts[row] + lens[row]) >= 0:
                     raise self._fault(k, start + row, "a string with a NUL character", "22021")
-        if plan.form == c.COPY and plan.type_name == "char" and (bad := c.longer(lens, 1)) >= 0:
+        if plan.form == assembly.COPY and plan.type_name == "char" and (bad := c.longer(lens, 1)) >= 0:
             raise self._fault(k, start + bad, 'more than one byte for "char"', "22001")
         return at
 

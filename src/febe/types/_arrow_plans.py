@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from febe._kernel import columns
+from febe._kernel import assembly
 from febe._kernel.arrow import Plan
 
 # PostgreSQL: pg_type.dat
@@ -54,15 +54,15 @@ def _rebase(
 def _string(name: str, form: str, oid: int, binary: bool) -> Plan | None:
     """Strings: text of any type is taken to be that type's text; binary only where it is the string, or close to it."""
     layout, code = ("views", "") if form == "vu" else ("spans", "i" if form == "u" else "q")
-    plan = Plan(name=name, layout=layout, code=code, form=columns.COPY, text=True)
+    plan = Plan(name=name, layout=layout, code=code, form=assembly.COPY, text=True)
     if oid == CHAR:
         plan.type_name = "char"
-        plan.form = columns.CHAR_BYTE if binary else columns.COPY
+        plan.form = assembly.CHAR_BYTE if binary else assembly.COPY
         plan.text = not binary
     elif oid == UUID and binary:
-        plan.form, plan.type_name, plan.text = columns.UUID_BYTES, "uuid", False
+        plan.form, plan.type_name, plan.text = assembly.UUID_BYTES, "uuid", False
     elif oid == JSONB and binary:
-        plan.form = columns.VERSIONED
+        plan.form = assembly.VERSIONED
     elif binary and oid not in _STRINGS and oid not in (JSON, XML):
         return None
     return plan
@@ -76,9 +76,9 @@ def _bytes(name: str, form: str, oid: int, binary: bool) -> Plan | None:
     else:
         plan = Plan(name=name, layout="spans", code="i" if form == "z" else "q")
     if oid == BYTEA:
-        plan.form = columns.COPY if binary else columns.HEX
+        plan.form = assembly.COPY if binary else assembly.HEX
     elif form == "w:16" and (oid == UUID or oid in _STRINGS):
-        plan.form = columns.COPY if binary and oid == UUID else columns.UUID_TEXT
+        plan.form = assembly.COPY if binary and oid == UUID else assembly.UUID_TEXT
     else:
         return None
     return plan
@@ -166,7 +166,7 @@ def plan_for(name: str, form: str, values: str | None, oid: int, binary: bool) -
         if form not in _INTEGERS:
             return None
         inner = plan_for(name, values, None, oid, binary)
-        return inner and Plan(name=name, layout="dictionary", code=_INTEGERS[form][0], values=inner, form=columns.COPY)
+        return inner and Plan(name=name, layout="dictionary", code=_INTEGERS[form][0], values=inner, form=assembly.COPY)
     if form == "n":
         return Plan(name=name, layout="null")
     if form in ("u", "U", "vu"):
