@@ -39,7 +39,8 @@ def place(*, quick: bool, tell: Callable[[str], None]) -> Iterator[dict[str, Any
         found = server.parameters()
         yield {
             "dsn": server.dsn(), "host": found["host"], "port": int(found["port"]), "user": found["user"],
-            "database": found["dbname"], "bin": str(server.bin), "duckdb": str(duckdb), "peers": str(_peers(tell)),
+            "database": found["dbname"], "postmaster": server.process.pid, "bin": str(server.bin),
+            "duckdb": str(duckdb), "peers": str(_peers(tell)),
             "seconds": 1,
         }
 
