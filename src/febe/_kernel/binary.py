@@ -113,7 +113,9 @@ def float8_binary(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) 
 
 @cython.cfunc
 def decode_string(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) -> object:
-    return utf8(data, pos, size)
+    if cython.compiled:
+        return utf8(data, pos, size)
+    return str(data[pos : pos + size], "utf-8")
 
 
 @cython.cfunc

@@ -96,6 +96,14 @@ class FrameScanner:
             if batched[kind]:
                 run = kind
                 count += 1
+                # the rest of the run, as far as nothing is the matter; what is, the outer loop finds
+                while size - pos >= 5 and data[pos] == kind:
+                    length = i32(data, pos + 1)[0]
+                    if length < 4 or length > limit or length >= size - pos:
+                        break
+                    pos += length
+                    pos += 1
+                    count += 1
             else:
                 frames.append((kind, start, pos, 1))
         if count:

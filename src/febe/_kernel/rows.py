@@ -61,7 +61,7 @@ if cython.compiled:
         i32,
         put16,
         put32,
-        u16,
+        row_head,
     )
 
     _DECODE = cython.declare(Decode[34])
@@ -100,9 +100,12 @@ else:
         timestamptz_text,
         uuid_text,
     )
-    from febe._kernel.wire import collector_pause, collector_resume, i32, put16, put32, u16
+    from febe._kernel.wire import collector_pause, collector_resume, f8, i16, i32, i64, put16, put32, row_head, u32
 
     _DECODE = [None] * kinds.COUNT
+    # Values of one size, which need no function of ours; a value of another size goes there and is refused.
+    _FIXED = {kinds.INT2_BINARY: (2, i16), kinds.INT4_BINARY: (4, i32), kinds.INT8_BINARY: (8, i64),
+              kinds.OID_BINARY: (4, u32), kinds.FLOAT8_BINARY: (8, f8)}
 
 COMPILED: bool = cython.compiled
 
@@ -158,6 +161,7 @@ class RowDecoder:
 
     _kinds: bytes
     _functions: list[Any]
+    _fixed: list[Any]
     _row: Any
     _plain: cython.bint
 
@@ -175,10 +179,12 @@ class RowDecoder:
         self._plain = not any(code == kinds.CALL or code >= kinds.JSON_TEXT for code in codes)
         if cython.compiled:
             self._functions = list(columns)
+            self._fixed = []
         else:
             self._functions = [
                 _called(column) if not isinstance(column, int) else _DECODE[column] for column in columns
             ]
+            self._fixed = [_FIXED.get(code, (-2, None)) for code in codes]
 
     def decode(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> list[tuple[Any, ...]]:
         """Decode data[start:end], whole DataRow messages with their headers.
@@ -199,25 +205,32 @@ class RowDecoder:
     def _decode(self, data: bytes, pos: cython.Py_ssize_t, end: cython.Py_ssize_t, rows: list[Any]) -> object:
         width: cython.Py_ssize_t = len(self._kinds)
         stop: cython.Py_ssize_t
-        size: cython.Py_ssize_t = 0
+        size: cython.int = 0
+        letter: cython.int
+        count: cython.int
         column: cython.Py_ssize_t = 0
         codes: bytes = self._kinds
         functions: list[Any] = self._functions
+        fixed: list[Any] = self._fixed
         row_class: Any = self._row
+        # a local name: the interpreter would look `cython.compiled` up for every value
+        compiled: cython.bint = cython.compiled
+        kind: cython.int
         try:
             while pos < end:
-                if end - pos < 7 or data[pos] != 68:
+                if end - pos < 7:
                     raise MalformedRow("not a DataRow message")
-                size = i32(data, pos + 1)[0]
+                letter, size, count = row_head(data, pos)
+                if letter != 68:
+                    raise MalformedRow("not a DataRow message")
                 stop = pos + 1 + size
                 if size < 6 or stop > end:
                     raise MalformedRow("the length of a DataRow does not fit")
-                if u16(data, pos + 5)[0] != width:
-                    raise MalformedRow(f"row {len(rows)} has {u16(data, pos + 5)[0]} columns, not {width}")
+                if count != width:
+                    raise MalformedRow(f"row {len(rows)} has {count} columns, not {width}")
                 pos += 7
                 column = 0
-                if cython.compiled:
-                    kind: cython.int
+                if compiled:
                     row = febe_new_row(row_class, width)
                 else:
                     values: list[Any] = []
@@ -233,21 +246,25 @@ class RowDecoder:
                     else:
                         if size > stop - pos:
                             raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
-                        if cython.compiled:
+                        if compiled:
                             kind = codes[column]
                             if kind == 0:
                                 value = functions[column](data[pos : pos + size])
                             else:
                                 value = _DECODE[kind](data, pos, size)
                         else:
-                            value = functions[column](data, pos, size)
+                            width_of_type, unpack = fixed[column]
+                            if size == width_of_type:
+                                value = unpack(data, pos)[0]
+                            else:
+                                value = functions[column](data, pos, size)
                         pos += size
-                    if cython.compiled:
+                    if compiled:
                         Py_INCREF(value)
                         PyTuple_SET_ITEM(row, column, value)
                     else:
                         values.append(value)
-                if cython.compiled:
+                if compiled:
                     if not self._plain:
                         PyObject_GC_Track(row)
                 else:

@@ -107,3 +107,7 @@ cdef inline (float,) f4(bytes data, Py_ssize_t pos) noexcept:
 
 cdef inline (double,) f8(bytes data, Py_ssize_t pos) noexcept:
     return (febe_f8(PyBytes_AS_STRING(data) + pos),)
+
+cdef inline (int, int, int) row_head(bytes data, Py_ssize_t pos) noexcept:
+    cdef const char *p = PyBytes_AS_STRING(data) + pos
+    return (<unsigned char>p[0], <int>febe_load4(p + 1), febe_load2(p + 5))

@@ -15,6 +15,8 @@ u32 = Struct("!I").unpack_from
 i64 = Struct("!q").unpack_from
 f4 = Struct("!f").unpack_from
 f8 = Struct("!d").unpack_from
+row_head = Struct("!BiH").unpack_from
+"""Type byte, length word and number of columns of a DataRow."""
 put16 = Struct("!H").pack_into
 put32 = Struct("!i").pack_into
 
