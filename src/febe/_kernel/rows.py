@@ -161,7 +161,6 @@ class RowDecoder:
 
     _kinds: bytes
     _functions: list[Any]
-    _fixed: list[Any]
     _row: Any
     _plain: cython.bint
 
@@ -179,12 +178,13 @@ class RowDecoder:
         self._plain = not any(code == kinds.CALL or code >= kinds.JSON_TEXT for code in codes)
         if cython.compiled:
             self._functions = list(columns)
-            self._fixed = []
         else:
+            # (size, how a value of that size is unpacked, what reads any other)
             self._functions = [
-                _called(column) if not isinstance(column, int) else _DECODE[column] for column in columns
+                (*_FIXED.get(column, (-2, None)), _DECODE[column]) if isinstance(column, int)
+                else (-2, None, _called(column))
+                for column in columns
             ]
-            self._fixed = [_FIXED.get(code, (-2, None)) for code in codes]
 
     def decode(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> list[tuple[Any, ...]]:
         """Decode data[start:end], whole DataRow messages with their headers.
@@ -211,10 +211,10 @@ class RowDecoder:
         column: cython.Py_ssize_t = 0
         codes: bytes = self._kinds
         functions: list[Any] = self._functions
-        fixed: list[Any] = self._fixed
         row_class: Any = self._row
-        # a local name: the interpreter would look `cython.compiled` up for every value
+        # local names: the interpreter would look the others up for every value
         compiled: cython.bint = cython.compiled
+        new: Any = tuple.__new__
         kind: cython.int
         try:
             while pos < end:
@@ -229,12 +229,13 @@ class RowDecoder:
                 if count != width:
                     raise MalformedRow(f"row {len(rows)} has {count} columns, not {width}")
                 pos += 7
-                column = 0
+                column = -1
                 if compiled:
                     row = febe_new_row(row_class, width)
                 else:
                     values: list[Any] = []
-                for column in range(width):
+                for reader in functions:
+                    column += 1
                     if stop - pos < 4:
                         raise MalformedRow(f"row {len(rows)} ends before column {column}")
                     size = i32(data, pos)[0]
@@ -249,15 +250,12 @@ class RowDecoder:
                         if compiled:
                             kind = codes[column]
                             if kind == 0:
-                                value = functions[column](data[pos : pos + size])
+                                value = reader(data[pos : pos + size])
                             else:
                                 value = _DECODE[kind](data, pos, size)
                         else:
-                            width_of_type, unpack = fixed[column]
-                            if size == width_of_type:
-                                value = unpack(data, pos)[0]
-                            else:
-                                value = functions[column](data, pos, size)
+                            fixed, unpack, read = reader
+                            value = unpack(data, pos)[0] if size == fixed else read(data, pos, size)
                         pos += size
                     if compiled:
                         Py_INCREF(value)
@@ -268,7 +266,7 @@ class RowDecoder:
                     if not self._plain:
                         PyObject_GC_Track(row)
                 else:
-                    row = tuple.__new__(row_class, values)
+                    row = new(row_class, values)
                 rows.append(row)
                 if pos != stop:
                     raise MalformedRow(f"row {len(rows) - 1} has {stop - pos} bytes more than its columns")
