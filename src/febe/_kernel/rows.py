@@ -249,10 +249,7 @@ class RowDecoder:
                             raise MalformedRow(f"row {len(rows)}, column {column}: length {size} is too long")
                         if compiled:
                             kind = codes[column]
-                            if kind == 0:
-                                value = reader(data[pos : pos + size])
-                            else:
-                                value = _DECODE[kind](data, pos, size)
+                            value = reader(data[pos : pos + size]) if kind == 0 else _DECODE[kind](data, pos, size)
                         else:
                             fixed, unpack, read = reader
                             value = unpack(data, pos)[0] if size == fixed else read(data, pos, size)
