@@ -1,112 +1,108 @@
-"""Authentication, seen from the server (manual: "Start-up", "SASL Authentication")."""
+"""Authentication, seen from the server: a table of methods (manual: "Start-up", "Authentication Methods").
+
+A method is a name of pg_hba.conf, a coroutine that talks to the client until it has proved something, and the words in
+which PostgreSQL refuses.  A new one is an entry of `METHODS`, its coroutine in a file of its own.
+"""
 
 from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
 from hashlib import md5
 
-from febe.flows.serve import Conversation
-from febe.protocol.authentication import (
-    SASL_LIMIT,
-    AuthenticationCleartextPassword,
-    AuthenticationMD5Password,
-    AuthenticationSASL,
-    AuthenticationSASLContinue,
-    AuthenticationSASLFinal,
-    PasswordMessage,
-    SASLInitialResponse,
-    SASLResponse,
-)
+from febe.flows.serve_attempt import Attempt, Proof
+from febe.flows.serve_scram import scram
+from febe.protocol.authentication import AuthenticationCleartextPassword, AuthenticationMD5Password, PasswordMessage
 from febe.protocol.errors import AuthenticationError, RemoteProtocolError
-from febe.protocol.scram import MECHANISM, NONCE_BYTES, ScramServer, ScramVerifier
 
 
-class Method(Enum):
-    """How a client proves who it is, by the names of pg_hba.conf."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Method:
+    """How a client proves who it is.
 
-    TRUST = "trust"
-    PASSWORD = "password"
-    MD5 = "md5"
-    SCRAM = "scram-sha-256"
-
-
-@dataclass(slots=True, kw_only=True, repr=False)
-class Credential:
-    """What the server knows of one user's password.
-
-    `md5` is the 32 digits of the MD5 of password and user name; an unknown user has a verifier that nothing satisfies.
+    `exchange` returns what was proved; AuthenticationError says, to the log only, why it was not.  AuthenticationOk is
+    left to the caller.  `refusal` and `sqlstate` are what the client is told (auth.c, auth_failed).
     """
 
-    verifier: ScramVerifier | None = None
-    md5: str | None = None
-
-    def accepts(self, user: str, password: str) -> bool:
-        """Whether this is the password."""
-        if self.verifier is not None:
-            made = ScramVerifier.make(password, self.verifier.salt, self.verifier.iterations)
-            return hmac.compare_digest(made.stored_key, self.verifier.stored_key) and self.verifier.real
-        return self.md5 is not None and hmac.compare_digest(md5_of(user, password), self.md5)
+    name: str
+    exchange: Callable[[Attempt], Awaitable[Proof]]
+    refusal: str
+    sqlstate: str = "28000"
+    needs_users: bool = False
+    """It asks what the server knows of the user's password."""
 
 
-def md5_of(user: str, password: str) -> str:
-    """The digest that pg_authid keeps for an MD5 password, without its prefix."""
-    text = password.encode("utf-8", "surrogateescape") + user.encode("utf-8", "surrogateescape")
-    return md5(text, usedforsecurity=False).hexdigest()
+async def trust(attempt: Attempt) -> Proof:
+    """Believe what the client says."""
+    return Proof()
 
 
-async def authenticate(conversation: Conversation, method: Method, user: str, credential: Credential) -> None:
-    """Have the client prove that it is `user`; AuthenticationOk is left to the caller.
+async def reject(attempt: Attempt) -> Proof:
+    """Let nobody in; a rule that says so is worded by whoever found it."""
+    raise AuthenticationError("host rejected")
 
-    Errors: AuthenticationError; RemoteProtocolError; ConnectionLost.
-    """
-    if method is Method.TRUST:
-        return
-    # As in PostgreSQL: who has a SCRAM verifier only is asked for SCRAM where MD5 would do.
-    if method is Method.MD5 and credential.md5 is None:
-        method = Method.SCRAM
-    if method is Method.SCRAM:
-        if credential.verifier is None:
-            raise AuthenticationError(f'user "{user}" has no SCRAM verifier')
-        return await _scram(conversation, credential.verifier)
-    salt = secrets.token_bytes(4)
-    conversation.say(AuthenticationCleartextPassword() if method is Method.PASSWORD
-                     else AuthenticationMD5Password(salt=salt))
-    answer = await conversation.next_event()
-    assert isinstance(answer, PasswordMessage)
-    if method is Method.PASSWORD:
-        right = credential.accepts(user, answer.password)
-    else:
-        expected = md5(str(credential.md5).encode() + salt, usedforsecurity=False).hexdigest()
-        right = hmac.compare_digest(f"md5{expected}".encode(), answer.password.encode("utf-8", "surrogateescape"))
-    if not right:
+
+async def password(attempt: Attempt) -> Proof:
+    """Have the client say its password.  Errors: AuthenticationError, RemoteProtocolError, ConnectionLost."""
+    attempt.conversation.say(AuthenticationCleartextPassword())
+    if not attempt.credential.accepts(attempt.user, await _password(attempt)):
         raise AuthenticationError("wrong password")
+    return Proof(identity=attempt.user)
 
 
-async def _scram(conversation: Conversation, verifier: ScramVerifier) -> None:
-    exchange = ScramServer(verifier, secrets.token_bytes(NONCE_BYTES))
-    conversation.say(AuthenticationSASL(mechanisms=[MECHANISM]))
-    chosen = await conversation.next_event()
-    assert isinstance(chosen, SASLInitialResponse)
-    if chosen.mechanism != MECHANISM:
-        raise RemoteProtocolError("client selected an invalid SASL authentication mechanism")
-    first = chosen.data
-    if first is None:  # the client's first message may also follow an empty challenge (RFC 4422, section 3)
-        conversation.say(AuthenticationSASLContinue(data=b""))
-        first = await _response(conversation)
-    conversation.say(AuthenticationSASLContinue(data=exchange.challenge(_bounded(first))))
-    conversation.say(AuthenticationSASLFinal(data=exchange.finish(await _response(conversation))))
+async def md5_or_scram(attempt: Attempt) -> Proof:
+    """Have the client prove its password by MD5, or by SCRAM where the server has a SCRAM verifier only.
+
+    Errors: as `password`.
+    """
+    if attempt.credential.md5 is None:
+        return await scram(attempt)
+    salt = secrets.token_bytes(4)
+    attempt.conversation.say(AuthenticationMD5Password(salt=salt))
+    answer = await _password(attempt)
+    expected = md5(attempt.credential.md5.encode() + salt, usedforsecurity=False).hexdigest()
+    if not hmac.compare_digest(f"md5{expected}".encode(), answer.encode("utf-8", "surrogateescape")):
+        raise AuthenticationError("wrong password")
+    return Proof(identity=attempt.user)
 
 
-async def _response(conversation: Conversation) -> bytes:
-    answer = await conversation.next_event()
-    assert isinstance(answer, SASLResponse)
-    return _bounded(answer.data)
+async def peer(attempt: Attempt) -> Proof:
+    """Ask the operating system who is at the other end of the Unix socket.  Errors: AuthenticationError."""
+    if attempt.system_user is None:
+        raise AuthenticationError("peer authentication is for Unix sockets")
+    name = attempt.system_user()
+    return Proof(identity=name, system_name=name)
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > SASL_LIMIT:
-        raise RemoteProtocolError("invalid message length")
-    return data
+async def certificate(attempt: Attempt) -> Proof:
+    """Take the name in the client's TLS certificate.  Errors: AuthenticationError."""
+    found = attempt.certificate
+    name = found and (found.subject if attempt.options.get("clientname") == "DN" else found.common_name)
+    if found is None or not name:
+        raise AuthenticationError("client certificate contains no user name")
+    return Proof(identity=found.subject, system_name=name)
+
+
+async def _password(attempt: Attempt) -> str:
+    answer = await attempt.conversation.next_event()
+    assert isinstance(answer, PasswordMessage)
+    if not answer.password:  # recv_password_packet: some clients send one rather than ask their user
+        raise RemoteProtocolError("empty password returned by client", sqlstate="28P01")
+    return answer.password
+
+
+_PASSWORD = 'password authentication failed for user "{}"'
+
+METHODS: dict[str, Method] = {method.name: method for method in (
+    Method(name="trust", exchange=trust, refusal='"trust" authentication failed for user "{}"'),
+    Method(name="reject", exchange=reject, refusal='authentication failed for user "{}": host rejected'),
+    Method(name="password", exchange=password, refusal=_PASSWORD, sqlstate="28P01", needs_users=True),
+    Method(name="md5", exchange=md5_or_scram, refusal=_PASSWORD, sqlstate="28P01", needs_users=True),
+    Method(name="scram-sha-256", exchange=scram, refusal=_PASSWORD, sqlstate="28P01", needs_users=True),
+    Method(name="peer", exchange=peer, refusal='Peer authentication failed for user "{}"'),
+    Method(name="cert", exchange=certificate, refusal='certificate authentication failed for user "{}"'),
+)}
+
+__all__ = ["METHODS", "Method"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from febe.flows.serve import Conversation, error_response, serve
-from febe.flows.serve_authentication import Method, authenticate
+from febe.flows.serve_attempt import Attempt
 from febe.flows.serve_startup import greet, settle_version
 from febe.ports.asyncio import AsyncioPort
 from febe.protocol.authentication import AuthenticationOk
@@ -79,7 +79,7 @@ class Listener:
 
     async def listen(self, host: str | None, port: int, unix_socket_dir: str | os.PathLike[str] | None) -> None:
         """Open the sockets.  Errors: OSError, ValueError."""
-        if self._method is Method.TRUST and host is not None and not await asyncio.to_thread(is_loopback, host):
+        if self._method.name == "trust" and host is not None and not await asyncio.to_thread(is_loopback, host):
             raise ValueError(f"refusing to listen on {host}, which is beyond loopback, without authentication")
         loop = asyncio.get_running_loop()
         self.port = port
@@ -183,10 +183,11 @@ class Listener:
         self._open += 1
         try:
             try:
-                await authenticate(conversation, self._method, user, self._users.find(user))
+                await self._method.exchange(Attempt(conversation=conversation, user=user, database=database,
+                                                    credential=self._users.find(user)))
             except AuthenticationError as error:
                 logger.warning("authentication failed: user=%s address=%s: %s", printable(user), _address(port), error)
-                raise FatalError(f'password authentication failed for user "{user}"', "28P01") from None
+                raise FatalError(self._method.refusal.format(user), self._method.sqlstate) from None
             await self._serve(conversation, port, first, version, user, database)
         finally:
             self._open -= 1

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from febe.flows.serve_authentication import Credential, Method, md5_of
+from febe.flows.serve_attempt import Credential, md5_of
+from febe.flows.serve_authentication import METHODS, Method
 from febe.protocol.scram import SALT_BYTES, ScramVerifier
 
 UserSource: TypeAlias = "Mapping[str, str] | Callable[[str], str | None]"
@@ -22,6 +23,8 @@ class Users:
         self._look_up = source if callable(source) else None
         # Made once, and before anybody asks: the time to derive a key would tell known names from unknown ones.
         self._known = {} if callable(source) else {user: self._credential(user, text) for user, text in source.items()}
+        # Who asks for MD5 has users with MD5; unknown ones are asked for what most others are.
+        self._any_md5 = callable(source) or any(credential.md5 is not None for credential in self._known.values())
         self._last: dict[str, tuple[str, Credential]] = {}
 
     def find(self, user: str) -> Credential:
@@ -35,20 +38,25 @@ class Users:
             found = remembered[1]
         if found is not None:
             return found
-        return Credential(verifier=ScramVerifier.mock(user, self._secret), md5=secrets.token_hex(16))
+        return Credential(verifier=self._mock(user), md5=secrets.token_hex(16) if self._any_md5 else None)
 
-    @staticmethod
-    def _credential(user: str, text: str) -> Credential:
+    def _mock(self, user: str) -> ScramVerifier:
+        return ScramVerifier.mock(user, self._secret)
+
+    def _credential(self, user: str, text: str) -> Credential:
         if text.startswith("SCRAM-SHA-256$"):
             return Credential(verifier=ScramVerifier.parse(text))
         if re.fullmatch("md5[0-9a-f]{32}", text):
-            return Credential(md5=text[3:])
+            return Credential(verifier=self._mock(user), md5=text[3:])
         return Credential(verifier=ScramVerifier.make(text, secrets.token_bytes(SALT_BYTES)), md5=md5_of(user, text))
 
 
 def method_of(name: str | None, users: UserSource | None) -> Method:
     """The method that `authentication` names; by default SCRAM where there are users.  Errors: ValueError."""
-    method = Method(name) if name is not None else Method.SCRAM if users is not None else Method.TRUST
-    if method is not Method.TRUST and users is None:
-        raise ValueError(f"authentication by {method.value} needs users")
-    return method
+    if name is None:
+        name = "scram-sha-256" if users is not None else "trust"
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is no authentication method; there are {', '.join(METHODS)}")
+    if METHODS[name].needs_users and users is None:
+        raise ValueError(f"authentication by {name} needs users")
+    return METHODS[name]
