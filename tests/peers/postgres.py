@@ -108,8 +108,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running(installation: Installation, **settings: str) -> Iterator[Postgres]:
+def running(installation: Installation, *, standby: bool = False, hba: str | None = None,
+            **settings: str) -> Iterator[Postgres]:
     """Start a server with a fresh cluster, and stop and remove it at the end.
+
+    `standby` starts one that is in recovery for ever; `hba` is its pg_hba.conf.
 
     Errors: StartFailed.
     """
@@ -117,6 +120,10 @@ def running(installation: Installation, **settings: str) -> Iterator[Postgres]:
     with scratch(f"pg{installation.major}") as place:
         data, log = place / "data", place / "log"
         _as_server_user(["cp", "-R", template, data], place)
+        if standby:
+            _as_server_user(["touch", data / "standby.signal"], place)
+        if hba is not None:
+            (data / "pg_hba.conf").write_text(hba)
         process, port = _start(installation, place, data, log, SETTINGS | settings)
         try:
             yield Postgres(installation=installation, host="127.0.0.1", port=port, socket_dir=place, log=log,
@@ -151,12 +158,13 @@ def _start(installation: Installation, place: Path, data: Path, log: Path,
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
-    # The eighth line of postmaster.pid says "ready"; pg_ctl waits for the same (pidfile.h, LOCK_FILE_LINE_PM_STATUS).
+    # The eighth line of postmaster.pid says "ready", or "standby"; pg_ctl waits for the same (pidfile.h,
+    # LOCK_FILE_LINE_PM_STATUS).
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):
             lines = (data / "postmaster.pid").read_text().splitlines()
-            if len(lines) >= 8 and lines[7].strip() == "ready":
+            if len(lines) >= 8 and lines[7].strip() in ("ready", "standby"):
                 return
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise StartFailed(f"exit code {process.wait(0.02)}")

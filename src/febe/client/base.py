@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from febe.client.options import Target
 from febe.flows.prepare import Statement, discard
 from febe.flows.session import Session
-from febe.protocol.errors import ConnectionLost, ConnectTimeout
+from febe.ports.tune import peer_user
+from febe.protocol.errors import AuthenticationError, ConnectionLost, ConnectTimeout
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
 
@@ -82,8 +84,13 @@ class BaseStatement:
             discard(self._session, self._statement)
 
 
-def _where(target: Target) -> str:
-    return f'socket "{target.host}"' if target.is_unix else f'"{target.host}", port {target.port}'
+def where(target: Target) -> str:
+    """The address, for error messages."""
+    if target.is_unix:
+        return f'socket "{target.address.replace(chr(0), "@")}"'
+    name = target.host.address or target.host.name
+    shown = f'"{name}"' if name == target.address else f'"{name}" ({target.address})'
+    return f"{shown}, port {target.port}"
 
 
 def not_connected(target: Target, error: OSError) -> ConnectionLost:
@@ -91,13 +98,25 @@ def not_connected(target: Target, error: OSError) -> ConnectionLost:
     # asyncio puts words of its own in strerror; the numbers of name resolution are negative and no errno
     number = error.errno or 0
     why = os.strerror(number) if number > 0 else error.strerror or error
-    return ConnectionLost(f"connection to {_where(target)} failed: {why}", retry_is_safe=True)
+    return ConnectionLost(f"connection to {where(target)} failed: {why}", retry_is_safe=True)
 
 
 def not_in_time(target: Target) -> ConnectTimeout:
     """The error for a connection that took too long."""
-    return ConnectTimeout(f"connection to {_where(target)} failed: not connected within {target.connect_timeout:g} s",
+    return ConnectTimeout(f"connection to {where(target)} failed: not connected within {target.connect_timeout:g} s",
                           retry_is_safe=True)
 
 
-__all__ = ["BaseConnection", "BaseStatement", "not_connected", "not_in_time"]
+def check_peer(target: Target, port: Any) -> None:
+    """That a Unix socket's server runs as `requirepeer` says.  Errors: AuthenticationError; OSError."""
+    wanted = target.plan.texts.get("requirepeer")
+    if wanted and target.is_unix:
+        try:
+            found = peer_user(port.extra("socket"))
+        except LookupError as error:
+            raise AuthenticationError(str(error)) from None
+        if found != wanted:
+            raise AuthenticationError(f'requirepeer specifies "{wanted}", but actual peer user name is "{found}"')
+
+
+__all__ = ["BaseConnection", "BaseStatement", "check_peer", "not_connected", "not_in_time", "where"]

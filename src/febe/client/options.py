@@ -1,4 +1,5 @@
-"""From what a program says about a connection to where it leads: connection string, keywords, environment, defaults.
+"""From what a program says about a connection to where it leads: connection string, keywords, service file,
+environment, defaults.
 
 TLS is not spoken yet.  `sslmode` may be `disable`, `allow` or `prefer`; for all three nothing but a plain connection is
 tried, and every stricter mode is refused, so that nobody's traffic goes in clear against their word.
@@ -7,50 +8,47 @@ tried, and every stricter mode is refused, so that nobody's traffic goes in clea
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import TypedDict
 
+from febe.client.defaults import home_folder, with_defaults
 from febe.client.dsn import invalid, parse_conninfo
+from febe.client.hosts import Host, hosts_of
+from febe.client.keywords import KEYWORDS
+from febe.client.passfile import Passfile
 from febe.flows.connect import Login
 from febe.flows.errors import NotSupported
+from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications
 from febe.protocol.connection import Trace
 from febe.types.registry import Registry
 
-N = TypeVar("N", int, float)
-
-DEFAULT_PORT = 5432
-SOCKET_FOLDERS = ("/var/run/postgresql", "/tmp")
-
-ENVIRONMENT = {
-    "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
-    "dbname": "PGDATABASE", "application_name": "PGAPPNAME", "options": "PGOPTIONS",
-    "connect_timeout": "PGCONNECT_TIMEOUT", "sslmode": "PGSSLMODE", "gssencmode": "PGGSSENCMODE",
-    "channel_binding": "PGCHANNELBINDING", "require_auth": "PGREQUIREAUTH",
-    "target_session_attrs": "PGTARGETSESSIONATTRS", "client_encoding": "PGCLIENTENCODING",
-    "min_protocol_version": "PGMINPROTOCOLVERSION", "max_protocol_version": "PGMAXPROTOCOLVERSION",
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "load_balance_hosts": ("disable", "random"),
 }
-# Options of libpq that are taken only where they ask for what is done anyway.
+"""What an option may be (pqConnectOptions2)."""
+# What is taken only where it asks for what is done anyway.
 HARMLESS: Mapping[str, frozenset[str]] = {
     "sslmode": frozenset({"disable", "allow", "prefer"}),
     "gssencmode": frozenset({"disable", "prefer"}),
     "channel_binding": frozenset({"disable", "prefer"}),
-    "target_session_attrs": frozenset({"any"}),
-    "load_balance_hosts": frozenset({"disable"}),
     "sslnegotiation": frozenset({"postgres"}),
-    "client_encoding": frozenset({"UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
-    "keepalives": frozenset({"1"}),
-    "require_auth": frozenset({""}),
+    "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
 NOT_YET = frozenset({
-    "gsslib", "gssdelegation", "keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname",
-    "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "passfile", "replication", "requirepeer",
-    "requiressl", "scram_client_key", "scram_server_key", "service", "servicefile", "sslcert", "sslcertmode",
-    "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile", "sslpassword", "sslrootcert", "sslsni",
-    "ssl_max_protocol_version", "ssl_min_protocol_version", "tcp_user_timeout"})
-KNOWN = frozenset(ENVIRONMENT) | frozenset(HARMLESS) | {"fallback_application_name"}
+    "gssdelegation", "krbsrvname", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope",
+    "scram_client_key", "scram_server_key", "sslcert", "sslcertmode", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile",
+    "sslpassword", "sslrootcert", "ssl_max_protocol_version"})
+NUMBERS = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
 
 class Options(TypedDict, total=False):
@@ -60,23 +58,56 @@ class Options(TypedDict, total=False):
     connection keeps; 0 prepares each anew and leaves nothing behind.  `trace` is called with every message.
     """
 
+    service: str
+    user: str
+    password: str
+    passfile: str | os.PathLike[str]
+    channel_binding: str
+    connect_timeout: float | str
+    dbname: str
     host: str
     hostaddr: str
     port: int | str
-    user: str
-    password: str
-    dbname: str
+    client_encoding: str
+    options: str
     application_name: str
     fallback_application_name: str
-    options: str
-    connect_timeout: float | str
-    client_encoding: str
+    keepalives: int | str
+    keepalives_idle: int | str
+    keepalives_interval: int | str
+    keepalives_count: int | str
+    tcp_user_timeout: int | str
     sslmode: str
-    gssencmode: str
-    channel_binding: str
-    target_session_attrs: str
+    sslnegotiation: str
+    sslcompression: int | str
+    sslcert: str | os.PathLike[str]
+    sslkey: str | os.PathLike[str]
+    sslcertmode: str
+    sslpassword: str
+    sslrootcert: str | os.PathLike[str]
+    sslcrl: str | os.PathLike[str]
+    sslcrldir: str | os.PathLike[str]
+    sslsni: int | str
+    requirepeer: str
+    require_auth: str
     min_protocol_version: str
     max_protocol_version: str
+    ssl_min_protocol_version: str
+    ssl_max_protocol_version: str
+    gssencmode: str
+    krbsrvname: str
+    gsslib: str
+    gssdelegation: int | str
+    replication: str
+    target_session_attrs: str
+    load_balance_hosts: str
+    scram_client_key: str
+    scram_server_key: str
+    oauth_issuer: str
+    oauth_client_id: str
+    oauth_client_secret: str
+    oauth_scope: str
+    sslkeylogfile: str | os.PathLike[str]
     settings: Mapping[str, str]
     statement_cache_size: int
     types: Registry
@@ -86,97 +117,144 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(slots=True, kw_only=True)
-class Target:
-    """Where to connect and what to say there."""
+class Plan:
+    """Which hosts to try, and what to say there.
 
-    host: str
-    """A name or address, or the path of a Unix socket."""
-    port: int
+    `texts` is every option of libpq with its value, for who interprets one.  `connect_timeout` is for each address by
+    itself.  `logins` has a login for each of `hosts`, because the password file may know one password for each.
+    """
+
+    hosts: tuple[Host, ...]
+    logins: tuple[Login, ...]
+    texts: Mapping[str, str] = field(repr=False)
     connect_timeout: float | None
+    target_session_attrs: str
+    shuffle: bool
+    tcp: Mapping[str, int]
+    """`keepalives` and its like, and `tcp_user_timeout`, where they were given."""
+
+    @property
+    def login(self) -> Login:
+        """The first host's."""
+        return self.logins[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class Target:
+    """One address to connect to: what is left of a plan when hosts were chosen and names looked up."""
+
+    plan: Plan = field(repr=False)
+    host: Host
+    address: str
+    """An IP address, or the path of a Unix socket."""
     login: Login
+    kind: str = "any"
+    """What the session has to be, as in `target_session_attrs`."""
 
     @property
     def is_unix(self) -> bool:
-        """`host` is a Unix socket's path; `@` begins one in the abstract namespace."""
-        return self.host.startswith(("/", "\0"))
+        """`address` is a Unix socket's path; NUL begins one in the abstract namespace."""
+        return self.host.is_unix
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return self.host.port
+
+    @property
+    def connect_timeout(self) -> float | None:
+        """Seconds until a session has to be open."""
+        return self.plan.connect_timeout
 
 
 # What is no text: it goes to the session as it is.
 _OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace")
 
 
-def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os.environ) -> Target:
-    """Put together connection string, keywords, environment and defaults.
+def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os.environ) -> Plan:
+    """Put together connection string, keywords, service file, environment and defaults.
 
     Errors: LocalProtocolError (22023) for what makes no sense, NotSupported.
     """
     objects = {name: value for name, value in options.items() if name in _OBJECTS}
-    given = {name: str(value) for name, value in options.items() if name not in _OBJECTS and value is not None}
-    texts = {name: environment[variable] for name, variable in ENVIRONMENT.items() if environment.get(variable)}
-    texts |= {name: value for name, value in (parse_conninfo(conninfo) | given).items() if value}
+    given = parse_conninfo(conninfo)
+    for name, value in options.items():
+        if name not in _OBJECTS and value is not None and str(value):
+            if name not in KEYWORDS:
+                raise invalid(f'invalid connection option "{name}"')
+            given[name] = str(value)
+    texts = with_defaults(given, environment)
     _check(texts)
-    port = _number(texts, "port", int, DEFAULT_PORT)
-    if not 0 < port < 65536:
-        raise invalid(f'invalid port number: "{port}"')
-    timeout = _number(texts, "connect_timeout", float, 0.0)
+    hosts = hosts_of(texts)
+    shuffle = texts["load_balance_hosts"] == "random"
+    if shuffle:
+        hosts = tuple(random.sample(hosts, len(hosts)))
+    timeout = _seconds(texts)
+    login = _login(texts, objects)
+    return Plan(hosts=hosts, logins=_with_passwords(hosts, login, texts, environment), texts=texts,
+                connect_timeout=timeout if timeout > 0 else None, target_session_attrs=texts["target_session_attrs"],
+                shuffle=shuffle, tcp={name: _integer(name, texts[name]) for name in NUMBERS if name in texts})
+
+
+def _login(texts: Mapping[str, str], objects: dict[str, object]) -> Login:
     size = objects.pop("statement_cache_size", STATEMENT_CACHE_SIZE)
     if not isinstance(size, int) or size < 0:
         raise invalid(f"invalid statement_cache_size: {size!r}")
-    user = texts.get("user") or _system_user()
-    settings = {name: texts[name] for name in ("application_name", "options") if name in texts}
-    if "fallback_application_name" in texts:
+    user = texts.get("user")
+    if not user:
+        raise invalid("no user name was given, and this process's has none")
+    settings = {name: texts[name] for name in ("application_name", "options", "replication") if texts.get(name)}
+    if texts.get("fallback_application_name"):
         settings.setdefault("application_name", texts["fallback_application_name"])
     chosen: Mapping[str, str] = objects.pop("settings", {})  # type: ignore[assignment]
-    login = Login(user=user, password=texts.get("password"), database=texts.get("dbname", user),
-                  settings=settings | dict(chosen), statement_cache_size=size,
-                  min_protocol_version=texts.get("min_protocol_version"),
-                  max_protocol_version=texts.get("max_protocol_version"), **objects)  # type: ignore[arg-type]
-    return Target(host=_host(texts, port), port=port, connect_timeout=timeout if timeout > 0 else None, login=login)
+    wanted = texts.get("require_auth")
+    return Login(user=user, password=texts.get("password") or None, database=texts.get("dbname") or user,
+                 settings=settings | dict(chosen), statement_cache_size=size,
+                 min_protocol_version=texts.get("min_protocol_version"),
+                 max_protocol_version=texts.get("max_protocol_version"),
+                 require_auth=RequireAuth.parse(wanted) if wanted else None,
+                 **objects)  # type: ignore[arg-type]
+
+
+def _with_passwords(hosts: tuple[Host, ...], login: Login, texts: Mapping[str, str],
+                    environment: Mapping[str, str]) -> tuple[Login, ...]:
+    if login.password is not None:
+        return (login,) * len(hosts)
+    home = home_folder(environment)
+    path = texts.get("passfile") or (home and home / ("pgpass.conf" if os.name == "nt" else ".pgpass"))
+    if not path:
+        return (login,) * len(hosts)
+    known = Passfile(Path(path))
+    return tuple(replace(login, password=known.find(host.pass_name, str(host.port), login.database or "", login.user))
+                 for host in hosts)
 
 
 def _check(texts: Mapping[str, str]) -> None:
+    for name, choices in CHOICES.items():
+        if name in texts and texts[name] not in choices:
+            raise invalid(f'invalid {name} value: "{texts[name]}"')
     for name, value in texts.items():
-        if name in NOT_YET:
+        if name in NOT_YET and value != (KEYWORDS[name].default or ""):
             raise NotSupported(f'connection option "{name}" is not supported yet')
-        if name not in KNOWN:
-            raise invalid(f'invalid connection option "{name}"')
         if name in HARMLESS and value not in HARMLESS[name]:
             why = "febe speaks no TLS yet, and will not go in clear instead" if name == "sslmode" else "not yet"
             raise NotSupported(f'{name} value "{value}" is not supported: {why}')
-        if name in ("host", "hostaddr", "port") and "," in value:
-            raise NotSupported(f"several values for {name} are not supported yet")
 
 
-def _number(texts: Mapping[str, str], name: str, kind: Callable[[str], N], default: N) -> N:
-    text = texts.get(name)
-    if text is None:
-        return default
+def _integer(name: str, text: str) -> int:
     try:
-        return kind(text)
+        return int(text)
     except ValueError:
-        raise invalid(f'invalid {name} value: "{text}"') from None
+        raise invalid(f'invalid integer value "{text}" for connection option "{name}"') from None
 
 
-def _host(texts: Mapping[str, str], port: int) -> str:
-    host = texts.get("hostaddr") or texts.get("host")
-    if host is None:
-        # As psql of a distribution or of a source build does: its socket folder, else TCP.
-        found = (f"{folder}/.s.PGSQL.{port}" for folder in SOCKET_FOLDERS)
-        return next((path for path in found if Path(path).exists()), "localhost")
-    if host.startswith("/"):
-        return f"{host}/.s.PGSQL.{port}"
-    if host.startswith("@"):
-        return f"\0{host[1:]}/.s.PGSQL.{port}"
-    return host
-
-
-def _system_user() -> str:
-    import getpass
-
+def _seconds(texts: Mapping[str, str]) -> float:
+    """libpq takes whole seconds; a program that has a finer idea may say so."""
+    text = texts.get("connect_timeout") or "0"
     try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise invalid("no user name was given, and this process's has none") from None
+        return float(text)
+    except ValueError:
+        raise invalid(f'invalid integer value "{text}" for connection option "connect_timeout"') from None
 
 
-__all__ = ["Options", "Target", "resolve"]
+__all__ = ["Options", "Plan", "Target", "resolve"]

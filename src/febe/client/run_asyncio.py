@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from febe.client.base import not_connected, not_in_time
-from febe.client.options import Target
-from febe.flows.connect import connect
+from febe.client.base import check_peer, not_in_time
+from febe.client.options import Plan, Target
+from febe.client.reach import open_at, reach
 from febe.flows.session import Session
-from febe.ports.asyncio import connect_tcp, connect_unix
+from febe.ports.asyncio import AsyncioPort, connect_tcp, connect_unix
 
 T = TypeVar("T")
 
@@ -59,16 +60,30 @@ class Runner:
                 return
 
 
-async def open_session(target: Target) -> Session:
+async def open_session(plan: Plan) -> Session:
     """Connect on the running event loop.  Errors: ConnectionLost, and those of the connect flow."""
+    async def lookup(name: str, port: int, flags: int) -> list[Any]:
+        return await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
+
+    return await reach(plan, _dial, lookup)
+
+
+async def _dial(target: Target) -> Session:
+    port: AsyncioPort | None = None
     try:
-        async with asyncio.timeout(target.connect_timeout):
-            port = await (connect_unix(target.host) if target.is_unix else connect_tcp(target.host, target.port))
-            return await connect(port, target.login)
-    except TimeoutError as error:
-        raise not_in_time(target) from error
-    except OSError as error:
-        raise not_connected(target, error) from error
+        async with asyncio.timeout(target.connect_timeout) as limit:
+            if target.is_unix:
+                port = await connect_unix(target.address)
+            else:
+                port = await connect_tcp(target.address, target.port, target.plan.tcp)
+            check_peer(target, port)
+            return await open_at(port, target)
+    except BaseException as error:
+        if port is not None:
+            port.abort()
+        if isinstance(error, TimeoutError) and limit.expired():
+            raise not_in_time(target) from error
+        raise
 
 
 __all__ = ["Runner", "open_session"]

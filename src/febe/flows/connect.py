@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from febe.flows.errors import NotSupported
+from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications, Session
 from febe.protocol.asynchronous import ErrorResponse, NoticeResponse, NotificationResponse
 from febe.protocol.authentication import (
@@ -72,6 +73,7 @@ class Login:
     settings: Mapping[str, str] = field(default_factory=dict)
     min_protocol_version: str | None = None
     max_protocol_version: str | None = None
+    require_auth: RequireAuth | None = None
     statement_cache_size: int = STATEMENT_CACHE_SIZE
     types: Registry | None = None
     on_notice: Notices | None = None
@@ -107,6 +109,7 @@ class _Opening:
         self.error: PostgresError | None = None
         self.scram: ScramClient | None = None
         self.server_is_proven = False
+        self.answered = False
 
     async def run(self) -> Session:
         database = {} if self.login.database is None else {"database": self.login.database}
@@ -135,24 +138,33 @@ class _Opening:
             raise AuthenticationError("the server asks for a password, and none was given")
         return self.login.password
 
+    def _check(self, request: Message, mechanism: str = "") -> None:
+        if self.login.require_auth is not None:
+            self.login.require_auth.check(request, mechanism)
+
     # What to do with each event
 
     def _negotiate(self, event: NegotiateProtocolVersion) -> None:
         asked = [name for name in self.login.settings if name.startswith(EXTENSION_PREFIX)]
         self.session.protocol_version = judge(event, requested=self.requested, minimum=self.minimum, options=asked)
 
-    def _cleartext(self, _: AuthenticationCleartextPassword) -> None:
+    def _cleartext(self, event: AuthenticationCleartextPassword) -> None:
+        self._check(event)
+        self.answered = True
         self.out += self.core.send(PasswordMessage(password=self._password()))
 
     def _md5(self, event: AuthenticationMD5Password) -> None:
         from febe.protocol.scram import md5_password
 
+        self._check(event)
+        self.answered = True
         answer = md5_password(self.login.user, self._password(), event.salt)
         self.out += self.core.send(PasswordMessage(password=answer))
 
     def _sasl(self, event: AuthenticationSASL) -> None:
         from febe.protocol.scram import MECHANISM, ScramClient
 
+        self._check(event, MECHANISM if MECHANISM in event.mechanisms else "")
         if MECHANISM not in event.mechanisms:
             raise AuthenticationError(f"none of the server's SASL mechanisms is supported: "
                                       f"{', '.join(event.mechanisms) or '(none)'}")
@@ -174,8 +186,11 @@ class _Opening:
         if self.scram is not None and not self.server_is_proven:
             raise AuthenticationError("the server did not prove that it knows the password: "
                                       "AuthenticationOk came before the SCRAM exchange was complete")
+        if self.login.require_auth is not None:
+            self.login.require_auth.check_end(finished=self.answered or self.server_is_proven)
 
     def _unsupported(self, event: Message) -> None:
+        self._check(event)
         raise AuthenticationError(f"the server asks for {UNSUPPORTED_METHODS[type(event)]} authentication, "
                                   "which is not supported")
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
 T = TypeVar("T")
@@ -250,9 +252,14 @@ class AsyncioPort(asyncio.Protocol):
             self._drain.set_exception(self._lost())
 
 
-async def connect_tcp(host: str, port: int, **options: Any) -> AsyncioPort:
-    """Connect by TCP; `options` go to `loop.create_connection`.  Errors: OSError."""
-    _, made = await asyncio.get_running_loop().create_connection(AsyncioPort, host, port, **options)
+async def connect_tcp(host: str, port: int, options: Mapping[str, int] = MappingProxyType({})) -> AsyncioPort:
+    """Connect by TCP; `options` are those of `tune`.  Errors: OSError."""
+    _, made = await asyncio.get_running_loop().create_connection(AsyncioPort, host, port)
+    try:
+        tune(made.extra("socket"), options)
+    except BaseException:
+        made.abort()
+        raise
     return made
 
 

@@ -10,7 +10,11 @@ import contextlib
 import selectors
 import socket
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
+from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
 # Most answers are small, and so is what is set aside for one.  One that fills it has more behind it.
@@ -79,6 +83,10 @@ class BlockingPort:
         """Raise ConnectTimeout from `exchange` when `seconds` have passed; None: no deadline any more."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
+    def extra(self, name: str) -> Any:
+        """What asyncio's transports know by the same names: `socket`."""
+        return {"socket": self._socket}.get(name)
+
     def _exchange_large(self, out: bytes) -> bytes:
         """Send what does not fit the system's buffer, and read meanwhile: the peer may do the same."""
         received: list[bytes] = []
@@ -145,11 +153,16 @@ def _closed() -> ConnectionLost:
     return ConnectionLost("the server has closed the connection")
 
 
-def connect_tcp(host: str, port: int, seconds: float | None = None) -> BlockingPort:
-    """Connect by TCP to the first address of `host` that answers.  Errors: OSError."""
+def connect_tcp(host: str, port: int, seconds: float | None = None,
+                options: Mapping[str, int] = MappingProxyType({})) -> BlockingPort:
+    """Connect by TCP to the first address of `host` that answers; `options` are those of `tune`.  Errors: OSError."""
     connected = socket.create_connection((host, port), seconds)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tune(connected, options)
+    except BaseException:
+        connected.close()
+        raise
     return BlockingPort(connected)
 
 
