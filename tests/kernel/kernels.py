@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
+from typing import TypeVar
 
 import febe
 import febe._kernel
 
-MODULES = ("binary", "encode", "errors", "floats", "frames", "kinds", "parameters", "parse", "row", "rows", "text")
+T = TypeVar("T")
+MODULES = ("binary", "dialogue", "encode", "errors", "fields", "floats", "frames", "kinds", "parameters", "parse",
+           "row", "rows", "text")
 
 
 def _load() -> SimpleNamespace:
@@ -20,26 +24,27 @@ def _load() -> SimpleNamespace:
     return names
 
 
-def _load_source() -> SimpleNamespace:
+def as_source(load: Callable[[], T], package: str = "febe._kernel") -> T:
+    """What `load` gives when it imports modules of `package` anew, with the kernel interpreted."""
     def ours() -> dict[str, ModuleType]:
-        return {name: module for name, module in sys.modules.items() if name.startswith("febe._kernel")}
+        return {name: module for name, module in sys.modules.items() if name.startswith(package)}
 
     loaded, finders, asked = ours(), list(sys.meta_path), os.environ.get("FEBE_KERNEL")
     for name in loaded:
         del sys.modules[name]
     os.environ["FEBE_KERNEL"] = "python"
     try:
-        return _load()
+        return load()
     finally:
         for name in ours():
             del sys.modules[name]
         sys.modules.update(loaded)
         sys.meta_path[:] = finders
-        febe._kernel = loaded["febe._kernel"]
+        febe._kernel = sys.modules["febe._kernel"]
         del os.environ["FEBE_KERNEL"]
         if asked is not None:
             os.environ["FEBE_KERNEL"] = asked
 
 
 COMPILED = _load() if febe._kernel.KIND == "compiled" else None
-SOURCE = _load_source()
+SOURCE = as_source(_load)

@@ -3,29 +3,24 @@
     python -m tests.protocol.fuzz --seconds 600 [--seed 7]
     python -m tests.protocol.fuzz --atheris [libFuzzer's options]     # where the package atheris is installed
 
-Each input is a role, a state, a way of cutting, and a stream.  The frame scanner compiled and interpreted, and the core
-on either, fed at once, in pieces and byte by byte, have to say the same: the same messages, then the same error.
+Each input is a role, a state, a way of cutting, and a stream.  The frame scanner and the core, compiled and
+interpreted, fed at once, in pieces and byte by byte, have to say the same: the same messages, then the same error.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import random
 import sys
 import time
-from pathlib import Path
-from types import ModuleType
+from importlib import import_module
 from typing import Any
-from unittest import mock
 
-from febe._kernel import frames
-from febe.protocol import connection
-from febe.protocol.connection import Connection, CopyDataRun, DataRowRun, DirectTLS
+from febe._kernel import KIND
 from febe.protocol.dialect import POSTGRESQL
-from febe.protocol.errors import RemoteProtocolError
 from febe.protocol.message import Sender
 from febe.protocol.states import State
+from tests.kernel.kernels import as_source
 from tests.protocol.golden import GOLDEN
 from tests.protocol.strategies import OTHER, SIDES
 
@@ -35,48 +30,42 @@ WORDS = [b"\0\0\0\0", b"\0\0\0\3", b"\0\0\0\4", b"\0\0\x27\x10", b"\xff\xff\xff\
          b"\x3f\xff\xff\xfe"]
 
 
-def _source() -> ModuleType:
-    """The scanner interpreted, whatever is loaded."""
-    spec = importlib.util.spec_from_file_location("febe_frames_source", Path(frames.__file__).parent / "frames.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+class Core:
+    """The core on one form of the kernel."""
+
+    def __init__(self, connection: Any, errors: Any, message: Any, states: Any) -> None:
+        self.connection, self.errors, self.message, self.states = connection, errors, message, states
+
+    def at(self, peer: Sender, state: State) -> Any:
+        """What listens to `peer` in this state."""
+        made = self.connection.Connection(self.message.Sender[OTHER[peer].name])
+        made.state = self.states.State[state.name]
+        return made
+
+    def hear(self, listener: Any, pieces: list[bytes]) -> list[Any]:
+        """All that comes of these bytes: messages one by one, then the error if there is one."""
+        heard: list[Any] = []
+        for piece in pieces:
+            listener.receive(piece)
+            while True:
+                try:
+                    event = listener.next_event()
+                except self.errors.RemoteProtocolError as error:
+                    heard.append((str(error), error.sqlstate, error.fatal))
+                    if error.fatal:
+                        return heard
+                    continue
+                if event is None or isinstance(event, self.connection.DirectTLS):
+                    break
+                heard += list(event.bodies()) if hasattr(event, "bodies") else [repr(event)]
+        return heard
 
 
-def _scanners(cls: type[Any]) -> dict[Sender, tuple[Any, Any]]:
-    with mock.patch.object(connection, "FrameScanner", cls), mock.patch.object(connection, "_made", {}):
-        return {peer: connection._scanners(POSTGRESQL, peer) for peer in SIDES}
+def _load() -> Core:
+    return Core(*(import_module(f"febe.protocol.{name}") for name in ("connection", "errors", "message", "states")))
 
 
-KERNELS = [_scanners(frames.FrameScanner), _scanners(_source().FrameScanner)]
-
-
-def core(peer: Sender, state: State, kernel: dict[Sender, tuple[Any, Any]]) -> Connection:
-    made = Connection(OTHER[peer])
-    made.state = state
-    made._scanner, made._scanner_early = kernel[peer]
-    return made
-
-
-def hear(listener: Connection, pieces: list[bytes]) -> list[Any]:
-    """All that comes of these bytes: messages one by one, then the error if there is one."""
-    heard: list[Any] = []
-    for piece in pieces:
-        listener.receive(piece)
-        while True:
-            try:
-                event = listener.next_event()
-            except RemoteProtocolError as error:
-                heard.append((str(error), error.sqlstate, error.fatal))
-                if error.fatal:
-                    return heard
-                continue
-            if event is None or isinstance(event, DirectTLS):
-                break
-            heard += list(event.bodies()) if isinstance(event, DataRowRun | CopyDataRun) else [event]
-    return heard
+CORES = [_load(), as_source(_load, "febe")]
 
 
 def one(data: bytes) -> None:
@@ -85,18 +74,20 @@ def one(data: bytes) -> None:
         return
     peer, state = STATES[data[0] % len(STATES)]
     step, start, stream = data[1] % 16 + 1, data[2], data[4:]
-    for scanner, other in zip(*(kernel[peer] for kernel in KERNELS), strict=True):
+    scanners = [core.connection._scanners(core.connection.POSTGRESQL, core.message.Sender[peer.name]) for core in CORES]
+    for scanner, other in zip(*scanners, strict=True):
         pos = start % (len(stream) + 1)
         most = data[3] or 1 << 30
         assert scanner.scan(stream, pos, most) == other.scan(stream, pos, most)
     if state.name.endswith(("_ASKED", "_ASKED_LAST")) and stream[:1] in (b"S", b"G"):
         return  # what follows in clear is refused when it is there, and belongs to TLS when it comes later
     outcomes = []
-    for kernel in KERNELS:
+    for core in CORES:
         for size in (len(stream) or 1, step, 1):
-            listener = core(peer, state, kernel)
-            heard = hear(listener, [stream[pos:pos + size] for pos in range(0, len(stream), size)])
-            outcomes.append((heard, listener.state, listener.transaction_status, list(listener._pending)))
+            listener = core.at(peer, state)
+            heard = core.hear(listener, [stream[pos:pos + size] for pos in range(0, len(stream), size)])
+            outcomes.append((heard, listener.state.name, listener.transaction_status,
+                             [waiting.name for waiting in listener._pending]))
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
@@ -143,8 +134,7 @@ def main() -> None:
         import atheris  # type: ignore[import-untyped]
         atheris.Setup([sys.argv[0], *rest], one)
         atheris.Fuzz()
-    print(f"seed {options.seed}: {run(options.seed, seconds=options.seconds)} inputs, scanner "
-          f"{'compiled' if frames.COMPILED else 'interpreted'} and interpreted")
+    print(f"seed {options.seed}: {run(options.seed, seconds=options.seconds)} inputs, kernel {KIND} and interpreted")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from febe.protocol.fields import (
     When,
     _Byte1,
     _ErrorFields,
+    _Rest,
     _String,
     _Value,
 )
@@ -44,7 +45,8 @@ values.register(Int)(lambda kind: st.integers(kind.minimum, kind.maximum))
 values.register(Choice)(lambda kind: st.sampled_from(kind.characters))
 values.register(_Byte1)(lambda kind: st.integers(0, 255).map(chr))
 values.register(_String)(lambda kind: texts)
-values.register(Bytes)(lambda kind: st.binary(min_size=kind.least, max_size=40 if kind.most is None else kind.most))
+values.register(_Rest)(lambda kind: st.binary(max_size=40))
+values.register(Bytes)(lambda kind: st.binary(min_size=kind.least, max_size=kind.most))
 values.register(_Value)(lambda kind: st.none() | st.binary(max_size=40))
 values.register(Counted)(lambda kind: st.lists(values(kind.element), max_size=8))
 values.register(Listed)(lambda kind: st.lists(texts.filter(len), max_size=5))

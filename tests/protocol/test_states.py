@@ -51,14 +51,14 @@ def test_every_message(sender: Sender, state: State) -> None:
 
 def sending(sender: Sender, state: State, cls: type[Message]) -> None:
     connection, message = at(sender, state), FIRST[cls]
-    before = dict(vars(connection)), copy.copy(connection._pending)
+    before = connection.state, connection.transaction_status, copy.copy(connection._pending)
     after = expected(sender, state, message)
     if after is None:
         with pytest.raises(LocalProtocolError) as error:
             connection.send(message)
         assert error.value.sqlstate == "08P01"
         assert not error.value.fatal
-        assert (vars(connection), connection._pending) == before
+        assert (connection.state, connection.transaction_status, connection._pending) == before
     else:
         assert connection.send(message) == message.encode()
         assert connection.state is after

@@ -31,3 +31,7 @@ class ValueEncodeError(ValueError):
         self.column = column
         self.value = value
         self.reason = reason
+
+
+class MalformedMessage(ValueError):
+    """A message whose fields do not fit its frame, or make no sense."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 compiled = False
+Py_ssize_t = bint = int
 
 
 def _same(thing: T) -> T:
@@ -19,6 +20,10 @@ cclass = cfunc = ccall = inline = final = _same
 
 def _decorator(*_values: object, **_options: object) -> Callable[[T], T]:
     return _same
+
+
+def declare(*_type: object, **_options: object) -> None:
+    """A C attribute's declaration: interpreted, an attribute is there when it is set."""
 
 
 exceptval = boundscheck = wraparound = cdivision = _decorator

@@ -7,23 +7,15 @@ from it with `extended`: messages added for one sender in some states, or put in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from febe._kernel.dialogue import Entry
+from febe.protocol.copy import CopyData
 from febe.protocol.message import Framing, Message, Sender
-from febe.protocol.simple import Query
-from febe.protocol.startup import ReadyForQuery
+from febe.protocol.run import CopyDataRun, DataRowRun, Run
+from febe.protocol.simple import DataRow, Query
+from febe.protocol.startup import GSSENCAccepted, ReadyForQuery, SSLAccepted
 from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, AnswerState, State, Table
-
-
-class Entry(NamedTuple):
-    """What a type byte means in one state."""
-
-    message: type[Message]
-    after: State
-    known: Mapping[bytes, Message]
-    """The messages that few bodies tell whole, by body, so that they need not be read: those without fields, and
-    ReadyForQuery, which ends every answer."""
-
 
 Row: TypeAlias = "dict[int, Entry | dict[int, Entry]]"
 """Type byte -> entry, or a second step by the leading Int32 (`code`).  Start-up packets have byte -1."""
@@ -33,8 +25,11 @@ UNTYPED = -1
 ANY_CODE = 1 << 32  # no Int32
 
 
+# The messages that few bodies tell whole need not be read: those without fields, and ReadyForQuery, which ends every
+# answer.
 _KNOWN: dict[type[Message], dict[bytes, Message]] = {
     ReadyForQuery: {status.encode(): ReadyForQuery(status=status) for status in "ITE"}}
+RUNS: dict[type[Message], type[Run]] = {DataRow: DataRowRun, CopyData: CopyDataRun}
 
 
 class Dialect:
@@ -51,11 +46,12 @@ class Dialect:
         self.messages: dict[Sender, frozenset[type[Message]]] = {
             sender: frozenset(cls for row in table.values() for cls in row) for sender, table in self.tables.items()}
 
-    @staticmethod
-    def _row(entries: Mapping[type[Message], State]) -> Row:
+    def _row(self, entries: Mapping[type[Message], State]) -> Row:
         row: Row = {}
         for cls, after in entries.items():
-            entry = Entry(cls, after, _KNOWN.get(cls, {}) if cls.fields else {b"": cls()})
+            entry = Entry(cls, after, known=_KNOWN.get(cls, {}) if cls.fields else {b"": cls()},
+                          answer=self.requests.get(cls), run=RUNS.get(cls), is_ready=cls is ReadyForQuery,
+                          last_in_clear=cls in (SSLAccepted, GSSENCAccepted))
             byte = ord(cls.type) if cls.type else UNTYPED
             if cls.framing is Framing.STARTUP or cls.code is not None:
                 by_code: Any = row.setdefault(byte, {})

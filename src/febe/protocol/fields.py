@@ -1,8 +1,9 @@
 """Field kinds: how each data type of the manual's section "Message Data Types" is read, written and traced.
 
-A message declares its fields as `name: String`, `oids: Int32List` ...; the annotation carries the kind.  A kind reads
+A message declares its fields as `name: String`, `oids: OidList` ...; the annotation carries the kind.  A kind reads
 from `data` between two offsets, so that a length inside a message can never reach past the message's end, and every
-count is compared with the bytes that are really there before anything is built.
+count is compared with the bytes that are really there before anything is built.  What lies plainly on the wire is read
+by the kernel, from the kind's `plan`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,15 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Annotated, Any, Generic, TypeVar
 
-from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+from febe._kernel.errors import MalformedMessage
+from febe._kernel.fields import COUNTS, FieldReader, Plan, read_counted, read_field
+from febe.protocol.errors import LocalProtocolError
 
 T = TypeVar("T")
 
 # Text travels in the client's encoding; febe speaks UTF8.  Bytes that are no UTF-8 survive as lone surrogates, so that
 # every message reads and writes back unchanged; who needs valid text checks for them (SQLSTATE 22021).
 ENCODING, ON_ERROR = "utf-8", "surrogateescape"
-
-
-def insufficient() -> RemoteProtocolError:
-    """PostgreSQL's words for a message that ends too early (pqformat.c, pq_copymsgbytes)."""
-    return RemoteProtocolError("insufficient data left in message", fatal=False)
 
 
 def trace_byte(value: int) -> str:
@@ -56,10 +54,15 @@ class Kind(Generic[T]):
     secret: bool = False
     """Whether a trace shows it only to those who ask."""
 
+    @property
+    def plan(self) -> Plan:
+        """How the kernel reads it (`febe._kernel.fields`): by a code, or by calling `read`."""
+        return self.read
+
     def read(self, data: bytes, pos: int, end: int) -> tuple[T, int]:
         """Read at `pos`; return the value and the offset after it.
 
-        Errors: RemoteProtocolError when the value does not fit before `end`.
+        Errors: MalformedMessage when the value does not fit before `end`, or makes no sense.
         """
         raise NotImplementedError
 
@@ -72,22 +75,30 @@ class Kind(Generic[T]):
         return f" {value}"
 
 
-class Int(Kind[int]):
+class Plain(Kind[T]):
+    """A kind that the kernel knows by a code."""
+
+    code: str
+
+    @property
+    def plan(self) -> Plan:
+        return self.code
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[T, int]:
+        return read_field(self.code, data, pos, end)
+
+
+class Int(Plain[int]):
     """Int8, Int16, Int32, Int64: big-endian, signed unless told otherwise."""
 
     def __init__(self, bits: int, *, signed: bool = True) -> None:
         code = {8: "b", 16: "h", 32: "i", 64: "q"}[bits]
-        self._struct = Struct("!" + (code if signed else code.upper()))
+        self.code = code if signed else code.upper()
+        self._struct = Struct("!" + self.code)
         self._bytes = bits // 8
         self.minimum = -(1 << bits - 1) if signed else 0
         self.maximum = (1 << bits - signed) - 1
         self.notation = f"Int{bits}"
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[int, int]:
-        after = pos + self._bytes
-        if after > end:
-            raise insufficient()
-        return self._struct.unpack_from(data, pos)[0], after
 
     def write(self, out: bytearray, value: int) -> None:
         if not self.minimum <= value <= self.maximum:
@@ -114,15 +125,11 @@ class Version(Int):
         return f" {value >> 16 & 0xFFFF} {value & 0xFFFF}"
 
 
-class _Byte1(Kind[str]):
+class _Byte1(Plain[str]):
     """Byte1: one ASCII character that names a choice."""
 
+    code = "c"
     notation = "Byte1"
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
-        if pos >= end:
-            raise insufficient()
-        return chr(data[pos]), pos + 1
 
     def write(self, out: bytearray, value: str) -> None:
         if len(value) != 1 or ord(value) > 255:
@@ -140,11 +147,9 @@ class Choice(_Byte1):
         self.characters, self.name = characters, name
         self.notation = f"Byte1 {', '.join(characters)}"
 
-    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
-        value, pos = super().read(data, pos, end)
-        if value not in self.characters:
-            raise RemoteProtocolError(f"invalid {self.name} {ord(value)}", fatal=False)
-        return value, pos
+    @property
+    def plan(self) -> Plan:
+        return self.characters, self.name
 
     def write(self, out: bytearray, value: str) -> None:
         if len(value) != 1 or value not in self.characters:
@@ -152,16 +157,11 @@ class Choice(_Byte1):
         out.append(ord(value))
 
 
-class _String(Kind[str]):
+class _String(Plain[str]):
     """String: text that ends with a zero byte."""
 
+    code = "s"
     notation = "String"
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[str, int]:
-        stop = data.find(b"\0", pos, end)
-        if stop < 0:
-            raise RemoteProtocolError("invalid string in message", fatal=False)
-        return data[pos:stop].decode(ENCODING, ON_ERROR), stop + 1
 
     def write(self, out: bytearray, value: str) -> None:
         if "\0" in value:
@@ -176,47 +176,52 @@ class _String(Kind[str]):
         return f' "{value}"'
 
 
-class Bytes(Kind[bytes]):
-    """Byten with no count of its own: all that is left of the message, or a fixed number of bytes."""
+class _Rest(Plain[bytes]):
+    """Byten with no count of its own: all that is left of the message."""
 
-    def __init__(self, least: int = 0, most: int | None = None) -> None:
-        self.least, self.most = least, most
-        self.notation = f"Byte{least}" if least == most else "Byten"
-
-    def _check(self, length: int) -> bool:
-        return self.least <= length and (self.most is None or length <= self.most)
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes, int]:
-        after = pos + self.least if self.least == self.most else end
-        if after > end:
-            raise insufficient()
-        if not self._check(after - pos):
-            raise RemoteProtocolError(f"invalid message format: {after - pos} bytes where {self.least} to {self.most} "
-                                      "are allowed", fatal=False)
-        return data[pos:after], after
+    code = "*"
+    notation = "Byten"
 
     def write(self, out: bytearray, value: bytes) -> None:
-        if not self._check(len(value)):
-            raise LocalProtocolError(f"{len(value)} bytes where {self.least} to {self.most} are allowed")
         out += value
 
     def trace(self, value: bytes, hide: Hide = NOTHING_HIDDEN) -> str:
         return " 'BBBB'" if Hide.VOLATILE in hide else f" '{trace_bytes(value)}'"
 
 
-class _Value(Kind["bytes | None"]):
+class Bytes(_Rest):
+    """So many bytes, or all that is left of the message if it is as many as it may be."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+        self.notation = f"Byte{least}" if least == most else "Byten"
+
+    @property
+    def plan(self) -> Plan:
+        return self.read
+
+    def _check(self, length: int) -> bool:
+        return self.least <= length <= self.most
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes, int]:
+        after = pos + self.least if self.least == self.most else end
+        if after > end or not self._check(after - pos):
+            raise MalformedMessage(f"invalid message format: {end - pos} bytes where {self.least} to {self.most} are "
+                                   "allowed")
+        return data[pos:after], after
+
+    def write(self, out: bytearray, value: bytes) -> None:
+        if not self._check(len(value)):
+            raise LocalProtocolError(f"{len(value)} bytes where {self.least} to {self.most} are allowed")
+        super().write(out, value)
+
+
+class _Value(Plain["bytes | None"]):
     """Int32 length and that many bytes; length -1 is NULL."""
 
+    code = "v"
     notation = "Int32, Byten"
     _length = Int(32)
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes | None, int]:
-        length, pos = self._length.read(data, pos, end)
-        if length == -1:
-            return None, pos
-        if length < 0 or length > end - pos:
-            raise insufficient()
-        return data[pos:pos + length], pos + length
 
     def write(self, out: bytearray, value: bytes | None) -> None:
         if value is None:
@@ -234,13 +239,22 @@ class Counted(Kind[list[T]]):
 
     def __init__(self, count: Int, element: Kind[T], *, least: int) -> None:
         # `least` bytes an element takes at least: a count is checked against the bytes left before it is believed
+        assert count.code in COUNTS
         self._count, self.element, self._least = count, element, least
         self.notation = f"{count.notation} n, n x ({element.notation})"
 
+    @property
+    def plan(self) -> Plan:
+        element = self.element.plan
+        return (self._count.code, element, self._least) if isinstance(element, str) else self.read
+
     def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
+        plan = self.plan
+        if isinstance(plan, tuple) and len(plan) == 3:
+            return read_counted(plan, data, pos, end)
         count, pos = self._count.read(data, pos, end)
         if count < 0 or count * self._least > end - pos:
-            raise insufficient()
+            raise MalformedMessage("insufficient data left in message")
         values: list[T] = []
         read = self.element.read
         for _ in range(count):
@@ -268,7 +282,7 @@ class Listed(Kind[list[T]]):
         values: list[T] = []
         while True:
             if pos >= end:
-                raise RemoteProtocolError("invalid list in message: the closing zero byte is missing", fatal=False)
+                raise MalformedMessage("invalid list in message: the closing zero byte is missing")
             if data[pos] == 0:
                 return values, pos + 1
             value, pos = self.element.read(data, pos, end)
@@ -297,7 +311,7 @@ class Pairs(Kind[dict[T, str]]):
         values: dict[T, str] = {}
         while True:
             if pos >= end:
-                raise RemoteProtocolError("invalid list in message: the closing zero byte is missing", fatal=False)
+                raise MalformedMessage("invalid list in message: the closing zero byte is missing")
             if data[pos] == 0:
                 return values, pos + 1
             name, pos = self._name.read(data, pos, end)
@@ -331,12 +345,7 @@ class Record(Kind[Any]):
     def __init__(self, cls: type[Any], fields: Iterable[tuple[str, Kind[Any]]]) -> None:
         self.cls, self.fields = cls, tuple(fields)
         self.notation = ", ".join(f"{kind.notation} {name}" for name, kind in self.fields)
-
-    def read(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
-        values = {}
-        for name, kind in self.fields:
-            values[name], pos = kind.read(data, pos, end)
-        return self.cls(**values), pos
+        self.read = field_reader(cls, self.fields).read  # type: ignore[method-assign]
 
     def write(self, out: bytearray, value: Any) -> None:
         for name, kind in self.fields:
@@ -356,8 +365,9 @@ class When(Kind["T | None"]):
         self.condition, self.kind = condition, kind
         self.notation = f"[{kind.notation}]"
 
-    def read(self, data: bytes, pos: int, end: int) -> tuple[T | None, int]:
-        return self.kind.read(data, pos, end)
+    @property
+    def plan(self) -> Plan:
+        return self.kind.plan
 
     def write(self, out: bytearray, value: T | None) -> None:
         if value is not None:
@@ -376,6 +386,10 @@ class Secret(Kind[T]):
         self.kind = kind
         self.notation, self.read, self.write = kind.notation, kind.read, kind.write  # type: ignore[method-assign]
 
+    @property
+    def plan(self) -> Plan:
+        return self.kind.plan
+
     def trace(self, value: T, hide: Hide = NOTHING_HIDDEN) -> str:
         return " ****" if Hide.SECRETS in hide else self.kind.trace(value, hide)
 
@@ -392,9 +406,15 @@ class _SecretValue(_Value):
         return f" {len(value)} {shown}"
 
 
+def field_reader(cls: type[Any], fields: Iterable[tuple[str, Kind[Any]]]) -> FieldReader:
+    """What reads the fields of a message or record, which are those of `cls`."""
+    return FieldReader(cls, [(name, kind.plan, kind.condition if isinstance(kind, When) else None)
+                             for name, kind in fields])
+
+
 INT8, INT16, INT32, INT64 = Int(8), Int(16), Int(32), Int(64)
 UINT16, OID = Int(16, signed=False), Identity(32, signed=False)
-BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), Bytes(), _Value()
+BYTE1, STRING, BYTES, VALUE = _Byte1(), _String(), _Rest(), _Value()
 
 # What a declaration writes: the Python type for the reader, the kind for the wire.
 Int8 = Annotated[int, INT8]

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
 
+from febe._kernel.errors import MalformedMessage
+from febe._kernel.fields import FieldReader
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
-from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, When
+from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, field_reader
 
 # Limits are those of length words, which count themselves but not the type byte.  SMALL and LARGE are the server's
 # (PQ_SMALL_MESSAGE_LIMIT, PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 unless the type
@@ -65,9 +67,8 @@ class Message:
     since: ClassVar[str]
     section: ClassVar[str]
     fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
-    _readers: ClassVar[tuple[tuple[Callable[[object, Any], None], Callable[[bytes, int, int], tuple[Any, int]],
-                                   str | None], ...]]
-    """Each field's slot, how it is read, and the condition under which it is there."""
+    reader: ClassVar[FieldReader]
+    """Reads the fields; `decode` is what it is for."""
 
     def encode(self) -> bytes:
         """The message's bytes, header included.
@@ -99,17 +100,14 @@ class Message:
 
         Errors: RemoteProtocolError (08P01) for a body that is cut, has bytes left over, or makes no sense.
         """
-        made = object.__new__(cls)  # straight into the slots: half the time of cls(**values)
-        for put, read, condition in cls._readers:
-            if condition is None or condition in when:
-                value, pos = read(data, pos, end)
-                put(made, value)
-            else:
-                put(made, None)
+        try:
+            made, pos = cls.reader.read(data, pos, end, when)
+        except MalformedMessage as error:
+            raise RemoteProtocolError(str(error), fatal=False) from None
         if pos != end:
             raise RemoteProtocolError(f"invalid message format: {end - pos} bytes left over in {cls.__name__}",
                                       fatal=False)
-        return made
+        return made  # type: ignore[no-any-return]
 
     @classmethod
     def has_secrets(cls) -> bool:
@@ -145,8 +143,7 @@ def message(type: str, *, sender: Sender, section: str, code: int | None = None,
         made.limit = limit if limit is not None else SMALL if sender is Sender.FRONTEND else SMALL_FROM_BACKEND
         made.since, made.section = since, section
         made.fields = declared_fields(made)
-        made._readers = tuple((getattr(made, name).__set__, kind.read,
-                               kind.condition if isinstance(kind, When) else None) for name, kind in made.fields)
+        made.reader = field_reader(made, made.fields)
         return made  # type: ignore[no-any-return]
 
     return declare
