@@ -43,14 +43,14 @@ def pytest_sessionstart() -> None:
 @pytest.fixture(scope="session")
 def pg18() -> Iterator[Postgres]:
     """A PostgreSQL 18 of this session's own."""
-    with servers.running(_installed(18)) as server:
+    with servers.running(installed(18)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def pg15() -> Iterator[Postgres]:
     """A PostgreSQL 15 of this session's own."""
-    with servers.running(_installed(15)) as server:
+    with servers.running(installed(15)) as server:
         yield server
 
 
@@ -64,13 +64,13 @@ def postgres(request: pytest.FixtureRequest) -> Postgres:
 @pytest.fixture(scope="session")
 def psql18() -> Path:
     """The psql of PostgreSQL 18."""
-    return _installed(18).program("psql")
+    return installed(18).program("psql")
 
 
 @pytest.fixture(scope="session")
 def psql15() -> Path:
     """The psql of PostgreSQL 15."""
-    return _installed(15).program("psql")
+    return installed(15).program("psql")
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ def nycflights13() -> Path:
     return found
 
 
-def _installed(major: int) -> Installation:
+def installed(major: int) -> Installation:
     try:
         return installation(major)
     except Missing as missing:

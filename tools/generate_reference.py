@@ -15,8 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from febe.protocol.asynchronous import NoticeResponse, NotificationResponse
 from febe.protocol.dialect import POSTGRESQL
-from febe.protocol.fields import Counted, Kind, Record, Secret, When
+from febe.protocol.fields import Counted, IfLeft, Kind, Record, Secret, When
+from febe.protocol.logical import LOGICAL
 from febe.protocol.message import LARGE, Framing, Message, Sender
+from febe.protocol.replication import BACKUP, STREAMING
 from febe.protocol.startup import ParameterStatus
 from febe.protocol.states import BACKEND, FRONTEND, REQUESTS, State
 
@@ -29,7 +31,7 @@ S = State
 SECTIONS = ("Start-up", "SSL Session Encryption", "GSSAPI Session Encryption", "GSSAPI Authentication",
             "SASL Authentication", "Simple Query", "Extended Query", "Function Call", "COPY Operations",
             "Asynchronous Operations", "Error and Notice Message Fields", "Canceling Requests in Progress",
-            "Termination")
+            "Termination", "Streaming Replication Protocol", "Base Backup", "Logical Replication Message Formats")
 
 DIAGRAMS: dict[str, tuple[str, tuple[State, ...]]] = {
     "Start-up": (
@@ -58,6 +60,8 @@ DIAGRAMS: dict[str, tuple[str, tuple[State, ...]]] = {
 
 def all_messages() -> list[type[Message]]:
     found = {cls for messages in POSTGRESQL.messages.values() for cls in messages}
+    for payloads in (*STREAMING.values(), BACKUP, LOGICAL):
+        found |= set(payloads.values())
     return sorted(found, key=lambda cls: (SECTIONS.index(cls.section), cls.type, cls.code or 0, cls.__name__))
 
 
@@ -80,9 +84,11 @@ def messages_page() -> str:
     parts = [NOTE, "# Messages\n", (
         "Every message of protocol 3.0 and 3.2, by the chapters of the manual, as declared in `febe.protocol`. F is "
         "sent by the frontend, B by the backend. The *limit* is the largest length word, which counts itself, that is "
-        f"taken; {LARGE} is PostgreSQL's limit for messages that may be long.\n")]
+        f"taken; {LARGE} is PostgreSQL's limit for messages that may be long. The last three chapters are of what lies "
+        "inside CopyData.\n")]
     for sender in (Sender.FRONTEND, Sender.BACKEND):
-        typed = sorted((cls for cls in classes if cls.sender in (sender, Sender.BOTH) and cls.type),
+        typed = sorted((cls for cls in classes if cls.sender in (sender, Sender.BOTH) and cls.type
+                        and cls.framing is not Framing.PAYLOAD),
                        key=lambda cls: (cls.type, cls.code or 0, cls.__name__))
         parts.append(f"## By byte: {sender.name.lower()}\n")
         parts.append(table(("byte", "code", "message", "chapter"), (
@@ -98,7 +104,7 @@ def message_entry(cls: type[Message]) -> Iterator[str]:
     yield paragraphs(cls)
     yield table(("byte", "code", "sender", "since", "limit"), [(
         first_byte(cls), "" if cls.code is None else str(cls.code), cls.sender.value, cls.since,
-        "one byte, no length" if cls.framing is Framing.BYTE else str(cls.limit))])
+        {Framing.BYTE: "one byte, no length", Framing.PAYLOAD: "that of CopyData"}.get(cls.framing, str(cls.limit)))])
     if cls.fields:
         yield table(("field", "type"), ((f"`{name}`", notation(kind)) for name, kind in cls.fields))
         for name, record in records(cls):
@@ -114,7 +120,7 @@ def notation(kind: Kind[object]) -> str:
 def records(cls: type[Message]) -> Iterator[tuple[str, Record]]:
     for name, kind in cls.fields:
         inner = kind
-        while isinstance(inner, Counted | When | Secret):
+        while isinstance(inner, Counted | IfLeft | When | Secret):
             inner = inner.element if isinstance(inner, Counted) else inner.kind
         if isinstance(inner, Record):
             yield name, inner

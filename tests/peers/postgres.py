@@ -184,7 +184,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _initdb(installation: Installation, target: Path) -> None:
     _as_server_user([installation.program("initdb"), "-D", target, "-U", SUPERUSER, "--encoding=UTF8", "--locale=C",
-                     "--auth=trust", "--no-sync", "--no-instructions"], target.parent)
+                     "--auth=trust", "--no-sync"], target.parent)
     said = _as_server_user([installation.program("postgres"), "--single", "-D", target, "postgres"], target.parent,
                            given=_roles())
     if "ERROR" in said or "FATAL" in said:

@@ -234,6 +234,26 @@ class _Value(Plain["bytes | None"]):
         return " -1" if value is None else f" {len(value)} '{trace_bytes(value)}'"
 
 
+class _SizedBytes(Kind[bytes]):
+    """Int32 length and that many bytes."""
+
+    notation = "Int32, Byten"
+    _length = Int(32)
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[bytes, int]:
+        length, pos = self._length.read(data, pos, end)
+        if length < 0 or length > end - pos:
+            raise insufficient()
+        return data[pos:pos + length], pos + length
+
+    def write(self, out: bytearray, value: bytes) -> None:
+        self._length.write(out, len(value))
+        out += value
+
+    def trace(self, value: bytes, hide: Hide = NOTHING_HIDDEN) -> str:
+        return f" {len(value)} '{trace_bytes(value)}'"
+
+
 class Counted(Kind[list[T]]):
     """A count and that many elements of one kind."""
 
@@ -377,6 +397,24 @@ class When(Kind["T | None"]):
         return "" if value is None else self.kind.trace(value, hide)
 
 
+class IfLeft(Kind["T | None"]):
+    """A field that older versions end before: it is there if anything is left of the message."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+        self.notation = f"[{kind.notation}]"
+
+    def read(self, data: bytes, pos: int, end: int) -> tuple[T | None, int]:
+        return self.kind.read(data, pos, end) if pos < end else (None, pos)
+
+    def write(self, out: bytearray, value: T | None) -> None:
+        if value is not None:
+            self.kind.write(out, value)
+
+    def trace(self, value: T | None, hide: Hide = NOTHING_HIDDEN) -> str:
+        return "" if value is None else self.kind.trace(value, hide)
+
+
 class Secret(Kind[T]):
     """A field that a trace shows only to those who ask for it."""
 
@@ -421,6 +459,7 @@ Int8 = Annotated[int, INT8]
 Int16 = Annotated[int, INT16]
 Int32 = Annotated[int, INT32]
 Int64 = Annotated[int, INT64]
+UInt32 = Annotated[int, Int(32, signed=False)]
 Oid = Annotated[int, OID]
 ProcessId = Annotated[int, Identity(32)]
 ProtocolVersion = Annotated[int, Version(32)]
@@ -430,6 +469,7 @@ Byte4 = Annotated[bytes, Bytes(4, 4)]
 ByteN = Annotated[bytes, BYTES]
 String = Annotated[str, STRING]
 Value = Annotated["bytes | None", VALUE]
+SizedBytes = Annotated[bytes, _SizedBytes()]
 SecretBytes = Annotated[bytes, Secret(BYTES)]
 SecretString = Annotated[str, Secret(STRING)]
 SecretValue = Annotated["bytes | None", _SecretValue()]
