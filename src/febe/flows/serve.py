@@ -91,9 +91,11 @@ async def serve(conversation: Conversation, handler: Handler) -> None:
 
 
 def error_response(text: str, *, sqlstate: str, severity: str = "ERROR", detail: str | None = None,
-                   hint: str | None = None, position: int | None = None) -> ErrorResponse:
+                   hint: str | None = None, position: int | None = None, where: str | None = None,
+                   routine: str | None = None) -> ErrorResponse:
     """An ErrorResponse with the fields given (manual: "Error and Notice Message Fields")."""
-    return ErrorResponse(fields_by_code=_fields(text, sqlstate, severity, detail, hint, position))
+    return ErrorResponse(fields_by_code=_fields(text, sqlstate, severity, D=detail, H=hint, P=position, W=where,
+                                                R=routine))
 
 
 def notice_response(text: str, *, sqlstate: str = "00000", severity: str = "NOTICE") -> NoticeResponse:
@@ -101,11 +103,10 @@ def notice_response(text: str, *, sqlstate: str = "00000", severity: str = "NOTI
     return NoticeResponse(fields_by_code=_fields(text, sqlstate, severity))
 
 
-def _fields(text: str, sqlstate: str, severity: str, detail: str | None = None, hint: str | None = None,
-            position: int | None = None) -> dict[str, str]:
+def _fields(text: str, sqlstate: str, severity: str, **others: object) -> dict[str, str]:
     # NUL would end the field: what an engine quotes may hold one
     fields = {"S": severity, "V": severity, "C": sqlstate, "M": text.replace("\0", "\\0")}
-    for code, value in (("D", detail), ("H", hint), ("P", position)):
+    for code, value in others.items():
         if value is not None:
             fields[code] = str(value).replace("\0", "\\0")
     return fields

@@ -9,7 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from febe.server.activity import Backend
+    from febe.server.portals import Portal
+    from febe.server.statements import Statement
 
 
 class ArrowStream(Protocol):
@@ -47,6 +52,46 @@ class Result:
     notices: list[str] = field(default_factory=list)
 
 
+PASSED_ON = ("TimeZone", "search_path")
+"""Parameters that an engine is told of."""
+
+
+class SessionFacts(Protocol):
+    """What an engine, such as a catalog, may ask about the session it serves.  Not from other threads than its own."""
+
+    process_id: int
+    user: str
+    database: str
+
+    def setting(self, name: str) -> str:
+        """A parameter's value.  Errors: EngineError (42704)."""
+        ...
+
+    def settings(self) -> Sequence[tuple[str, str]]:
+        """Every parameter, by name."""
+        ...
+
+    def set_parameter(self, name: str, value: str | None, *, local: bool) -> str:
+        """Set a parameter, and give its new value (set_config).  Errors: EngineError."""
+        ...
+
+    def activity(self) -> Sequence[Backend]:
+        """Every session of the server (pg_stat_activity)."""
+        ...
+
+    def channels(self) -> Sequence[str]:
+        """What the session listens to."""
+        ...
+
+    def prepared_statements(self) -> Sequence[Statement]:
+        """The prepared statements that have a name."""
+        ...
+
+    def cursors(self) -> Sequence[Portal]:
+        """The cursors and portals that are open."""
+        ...
+
+
 class Prepared(ABC):
     """A statement whose types are known and which has not run."""
 
@@ -55,6 +100,9 @@ class Prepared(ABC):
 
     columns: tuple[Column, ...] | None = None
     """The result's columns; None when the statement returns no rows."""
+
+    writes: bool = True
+    """Whether running it may change something; a cursor reads only."""
 
     @abstractmethod
     def execute(self, values: Sequence[Any]) -> Result:
@@ -89,6 +137,34 @@ class EngineSession(ABC):
         """Roll the transaction block back."""
         raise EngineError("this engine has no transactions", sqlstate="0A000")
 
+    def savepoint(self, name: str) -> None:
+        """Set a savepoint in the transaction block; the server keeps the names apart.
+
+        An engine without them leaves this as it is: SAVEPOINT is refused with SQLSTATE 0A000.
+        """
+        raise EngineError("this engine has no savepoints", sqlstate="0A000")
+
+    def release(self, name: str) -> None:
+        """Forget a savepoint and keep what was done since."""
+        raise EngineError("this engine has no savepoints", sqlstate="0A000")
+
+    def rollback_to(self, name: str) -> None:
+        """Undo what was done since a savepoint, which stays; also after an error of a statement.
+
+        Errors: EngineError (0A000) where that cannot be undone: the block stays a failed one.
+        """
+        raise EngineError("this engine has no savepoints", sqlstate="0A000")
+
+    def attach(self, facts: SessionFacts) -> None:  # noqa: B027 - most engines do not ask
+        """Called once before the first statement: whom to ask about the client's session."""
+
+    def change(self, name: str, value: str) -> None:  # noqa: B027
+        """A parameter of `PASSED_ON` has a new value; it is the engine's if it means something there."""
+
+    def discard_temporary(self) -> None:
+        """Drop the session's temporary tables (DISCARD TEMP)."""
+        raise EngineError("DISCARD TEMP is not supported", sqlstate="0A000")
+
     def cancel(self) -> None:  # noqa: B027 - an engine that answers at once has nothing to stop
         """Stop what runs now, from another thread; the running call raises `EngineError` with SQLSTATE 57014."""
 
@@ -113,13 +189,17 @@ class Engine(ABC):
 class EngineError(Exception):
     """An engine's refusal, told to the client as it stands.
 
-    `position` counts characters of the statement's text from 1 (error field P).
+    `position` counts characters of the statement's text from 1 (error field P); `where` is the context (W); `routine`
+    names PostgreSQL's own function where clients go by it (R).
     """
 
     def __init__(self, message: str, *, sqlstate: str = "XX000", detail: str | None = None,
-                 hint: str | None = None, position: int | None = None) -> None:
+                 hint: str | None = None, position: int | None = None, where: str | None = None,
+                 routine: str | None = None) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.where = where
+        self.routine = routine
         self.detail = detail
         self.hint = hint
         self.position = position

@@ -33,6 +33,7 @@ from febe.server.engine import Engine, EngineError
 from febe.server.keys import CancelKeys
 from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
 from febe.server.session import Session
+from febe.server.shared import Shared
 from febe.server.users import Users, UserSource, method_of
 
 logger = logging.getLogger("febe.server")
@@ -66,6 +67,7 @@ class Listener:
         self._most = max_connections
         self._session = session
         self._keys = CancelKeys()
+        self.shared = Shared()
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket_file: Path | None = None
@@ -200,7 +202,8 @@ class Listener:
 
         def opened() -> Session:
             made = self._engine.open(user=user, database=database, parameters=opening)
-            return self._session(conversation, made, user=user, blocking=blocking)
+            return self._session(conversation, made, user=user, blocking=blocking, database=database,
+                                 shared=self.shared)
 
         conversation.say(AuthenticationOk())
         session = await port.run(opened) if blocking else opened()
@@ -211,6 +214,7 @@ class Listener:
             key = self._keys.issue(version, session.cancel)
             process_id = key.process_id
             port.interrupt = session.cancel
+            session.backend.client_address, session.backend.client_port = _client(port)
             port.set_deadline(None)
             session.start(key)
             who = (f"user={printable(user)} database={printable(database)} address={_address(port)} "
@@ -251,6 +255,12 @@ _REPLICATION = Parameter(name="replication", value="off", accept=None)
 
 def _cut(name: str) -> str:
     return name.encode()[:NAME_BYTES].decode(errors="ignore")
+
+
+def _client(port: AsyncioPort) -> tuple[str | None, int | None]:
+    """Address and port, as pg_stat_activity has them: none and -1 on a Unix socket."""
+    peer = port.extra("peername")
+    return (peer[0], peer[1]) if isinstance(peer, tuple) else (None, -1)
 
 
 def _address(port: AsyncioPort) -> str:

@@ -10,8 +10,9 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from febe.server.engine import EngineError
+from febe.server.engine import PASSED_ON, EngineError
 
 # What clients read a version's features from; "18.0 (...)" is of the form every driver parses.
 POSTGRESQL_VERSION = "18.0"
@@ -238,7 +239,15 @@ class Parameters:
         self._reported: dict[str, str] = {}
         self._before: dict[str, str] | None = None
         self._kept: dict[str, str] | None = None
+        self._passed = {name: self._values[name] for name in PASSED_ON}
         self.changed = True
+        self.unpassed = False
+        """A parameter that the engine is told of may have changed."""
+
+    @property
+    def default_read_only(self) -> bool:
+        """Whether a transaction begins read-only."""
+        return self._values["default_transaction_read_only"] == "on"
 
     def start(self, name: str, value: str) -> None:
         """Set what the start-up packet asks for, which is what RESET goes back to.  Errors: EngineError."""
@@ -312,7 +321,25 @@ class Parameters:
             return
         self._values = self._kept if committed else self._before
         self._before = self._kept = None
-        self.changed = True
+        self.changed = self.unpassed = True
+
+    def mark(self) -> object:
+        """Where a savepoint stands."""
+        return dict(self._values), dict(self._kept) if self._kept is not None else None
+
+    def back_to(self, mark: Any) -> None:
+        """Undo what was set since a savepoint."""
+        self._values, self._kept = dict(mark[0]), dict(mark[1]) if mark[1] is not None else None
+        self.changed = self.unpassed = True
+
+    def passed_on(self) -> Iterator[tuple[str, str]]:
+        """What the engine has not been told yet."""
+        self.unpassed = False
+        for name, told in self._passed.items():
+            value = self._values[name]
+            if value != told:
+                self._passed[name] = value
+                yield name, value
 
     def reports(self) -> Iterator[tuple[str, str]]:
         """What a client has not been told yet."""
@@ -333,6 +360,7 @@ class Parameters:
             else:
                 values[name] = found
         self.changed = True
+        self.unpassed = self.unpassed or name in PASSED_ON
 
 
 def _unrecognized(name: str) -> EngineError:

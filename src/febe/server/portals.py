@@ -1,27 +1,48 @@
 """Portals: statements with their values, run as far as asked, and the session's book of them (manual: "Extended
-Query")."""
+Query").  A cursor is a portal that DECLARE made."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
+from febe.server.command import Command
 from febe.server.engine import EngineError, Result
-from febe.server.results import Formats, Source, source_of
+from febe.server.results import PIECE_ROWS, Formats, Source, source_of, transcoded, unread
+from febe.server.spool import Spool
 from febe.server.statements import Statement
+
+SCROLL_BYTES = 16 << 20
+"""How much of a cursor that says neither SCROLL nor NO SCROLL is kept to go back in; one that has given more cannot."""
 
 
 class Portal:
-    """A statement ready to be executed, or under way."""
+    """A statement ready to be executed, or under way.
 
-    __slots__ = ("_result", "_source", "_values", "finished", "formats", "name", "statement")
+    `scroll` True keeps every row to go back to, False none, None some.  `hold`: it outlives its transaction; `held`: it
+    has.  `text` is the DECLARE of a cursor.  `position` counts the rows gone past.
+    """
 
-    def __init__(self, statement: Statement, values: Sequence[object], formats: Formats, *, name: str = "") -> None:
+    __slots__ = ("_beyond", "_result", "_source", "_spool", "_values", "binary", "created", "finished", "formats",
+                 "held", "hold", "name", "position", "scroll", "statement", "text")
+
+    def __init__(self, statement: Statement, values: Sequence[object], formats: Formats, *, name: str = "",
+                 scroll: bool | None = False, hold: bool = False, binary: bool = False, text: str = "") -> None:
         self.name = name
         self.statement = statement
         self.formats = formats
+        self.scroll = scroll
+        self.hold = hold
+        self.held = False
+        self.binary = binary
+        self.text = text
+        self.created = time.time() if text else 0.0
+        self.position = 0
+        self._beyond = False
         self._values = values
         self._result: Result | None = None
         self._source: Source | None = None
+        self._spool = Spool() if scroll is not False else None
         self.finished = False
 
     @property
@@ -32,23 +53,100 @@ class Portal:
     @property
     def open(self) -> bool:
         """The engine may have more rows for it."""
-        return self._source is not None
+        return self._result is not None and not self.finished
+
+    @property
+    def result(self) -> Result:
+        """What executing gave."""
+        assert self._result is not None
+        return self._result
+
+    def start(self) -> Result:
+        """Execute the statement, if that has not been done."""
+        if self._result is None:
+            prepared = self.statement.prepared
+            assert prepared is not None
+            self._result = prepared.execute(self._values)
+        return self._result
 
     def pull(self, most: int) -> tuple[bytes | bytearray, int]:
         """Give the next rows as DataRow messages, and how many; none: the end.  The first call runs the statement."""
-        prepared = self.statement.prepared
-        assert prepared is not None
-        if self._result is None:
-            self._result = prepared.execute(self._values)
-            self._source = source_of(self._result, prepared.columns or (), self.formats)
-        if self._source is None:
-            self.finished = True
+        spool = self._spool
+        if spool is not None and self.position < spool.end:
+            kept, rows = spool.read(self.position, min(most or PIECE_ROWS, PIECE_ROWS))
+            self.position += rows
+            return kept, rows
+        if self.finished:
+            self._beyond = True
             return b"", 0
-        data, rows = self._source.pull(most)
-        if not rows or self._source.ended:
+        if self._source is None:
+            result = self.start()
+            prepared = self.statement.prepared
+            assert prepared is not None
+            self._source = (prepared.source(result, self.formats) if isinstance(prepared, Command) else
+                            source_of(result, prepared.columns or (), self.formats))
+            if self._source is None:
+                self.finished = True
+                return b"", 0
+        source = self._source
+        data, rows = source.pull(most)
+        if rows:
+            self.position += rows
+            if spool is not None:
+                self._keep(spool, data, rows)
+        else:
+            self._beyond = True
+        if not rows or source.ended:
             self.finished = True
             self.close_source()
         return data, rows
+
+    # As a cursor
+
+    @property
+    def number(self) -> int:
+        """The current row's number: 0 before the first, one more than there are after the last."""
+        return self.position + self._beyond
+
+    def fetched(self, most: int, formats: Formats) -> tuple[bytes | bytearray, int]:
+        """`pull`, in the formats that a FETCH wants: the first decides what the rows are kept in."""
+        if self._source is None and not self.position and not self.finished:
+            self.formats = formats
+        data, rows = self.pull(most)
+        if rows and formats != self.formats:
+            data = transcoded(data, self.statement.columns or (), self.formats, formats)
+        return data, rows
+
+    def go_to(self, position: int) -> None:
+        """Have so many rows behind, or all if there are fewer.  Errors: EngineError (55000) on the way back."""
+        while self.position < position and self.pull(position - self.position)[1]:
+            pass
+        if position < self.number:
+            self.check_back(position)
+            self.position, self._beyond = position, False
+
+    def check_back(self, position: int) -> None:
+        """Errors: EngineError (55000) when one cannot go back that far."""
+        if self.scroll is False or self._spool is None or position < self._spool.first:
+            raise EngineError("cursor can only scan forward", sqlstate="55000",
+                              hint="Declare it with SCROLL option to enable backward scan.")
+
+    def count(self) -> int:
+        """How many rows there are: all are read."""
+        while self.pull(0)[1]:
+            pass
+        return self.position
+
+    def persist(self) -> None:
+        """Keep the rest of the rows: the transaction is about to end, and the cursor is WITH HOLD."""
+        if self._spool is None:
+            self._spool = Spool(self.position)
+        position, beyond = self.position, self._beyond
+        self.position = self._spool.end
+        while self.pull(0)[1]:
+            pass
+        self.position, self._beyond = position, beyond
+        self.held = True
 
     def notices(self) -> list[str]:
         """What the engine has to say, once."""
@@ -59,8 +157,7 @@ class Portal:
 
     def tag(self, rows: int) -> str:
         """The command tag after so many rows."""
-        assert self._result is not None
-        return (self._result.tag or "SELECT {}").replace("{}", str(rows))
+        return (self.result.tag or "SELECT {}").replace("{}", str(rows))
 
     def close_source(self) -> None:
         """Let go of the rows that were not asked for."""
@@ -70,8 +167,20 @@ class Portal:
 
     def close(self) -> None:
         """The portal is no more."""
-        self.close_source()
+        if self._source is not None:
+            self.close_source()
+        elif self._result is not None and not self.finished:
+            unread(self._result)
+        self.finished = True
+        if self._spool is not None:
+            self._spool.close()
         self.statement.release()
+
+    def _keep(self, spool: Spool, data: bytes | bytearray, rows: int) -> None:
+        spool.add(data, rows)
+        if self.scroll is None and not self.hold and spool.size > SCROLL_BYTES:
+            spool.close()
+            self._spool = None
 
 
 class Portals:
@@ -85,6 +194,10 @@ class Portals:
 
     def __bool__(self) -> bool:
         return bool(self._by_name)
+
+    def all(self) -> list[Portal]:
+        """Every portal, in the order they were made."""
+        return list(self._by_name.values())
 
     @property
     def any_open(self) -> bool:
@@ -114,7 +227,19 @@ class Portals:
         if found is not None:
             found.close()
 
+    def committing(self) -> None:
+        """Cursors WITH HOLD keep what is left of their rows, while the transaction is there to read them in."""
+        for portal in self.all():
+            if portal.hold and not portal.held:
+                portal.persist()
+
+    def transaction_ended(self) -> None:
+        """Destroy all but the cursors that are held."""
+        for portal in self.all():
+            if not portal.held:
+                self.close(portal.name)
+
     def clear(self) -> None:
-        """Destroy all: the transaction is over."""
+        """Destroy all."""
         for name in list(self._by_name):
             self.close(name)

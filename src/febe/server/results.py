@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from febe._kernel.errors import ValueEncodeError
-from febe._kernel.rows import RowEncoder
+from febe._kernel.rows import RowDecoder, RowEncoder
 from febe.protocol.simple import FieldDescription, RowDescription
 from febe.server.engine import ArrowStream, Column, EngineError, Result
 from febe.types.registry import TYPES, Codec
@@ -47,6 +47,13 @@ def source_of(result: Result, columns: Sequence[Column], formats: Formats) -> So
     if result.arrow is not None:
         return _Arrow(result.arrow, columns, formats, result)
     return None
+
+
+def unread(result: Result) -> None:
+    """Let go of a result of which no row was asked for."""
+    close = getattr(result.rows if result.rows is not None else result.arrow, "close", None)
+    if close is not None:
+        close()
 
 
 class _Rows:
@@ -149,6 +156,25 @@ def no_function(codec: Codec, form: int, direction: str) -> EngineError:
     """PostgreSQL's words for a type without a send or receive function (lsyscache.c, getTypeBinaryOutputInfo)."""
     return EngineError(f"no {'binary ' if form else ''}{direction} function available for type {codec.name}",
                        sqlstate="42883")
+
+
+def transcoded(data: bytes | bytearray, columns: Sequence[Column], formats: Formats, wanted: Formats) -> bytes:
+    """DataRow messages in other formats.  Errors: EngineError where a type is not read in the format it is in."""
+    oids = tuple([column.type_oid for column in columns])
+    return _encoder(oids, wanted).encode(row_decoder(oids, formats).decode(bytes(data), 0, len(data)))
+
+
+@lru_cache(512)
+def row_decoder(oids: tuple[int, ...], formats: Formats) -> RowDecoder:
+    """The decoder of rows of these types.  Errors: EngineError (42883) for a type that is not read in its format."""
+    chosen = []
+    for oid, form in zip(oids, formats, strict=True):
+        codec = TYPES.by_oid(oid)
+        decode = codec.decode_binary if form else codec.decode_text
+        if decode is None:
+            raise no_function(codec, form, "input")
+        chosen.append(decode)
+    return RowDecoder(chosen, tuple)
 
 
 @lru_cache(512)

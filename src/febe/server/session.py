@@ -6,12 +6,15 @@ like; the books (statements, portals, transaction, parameters) are there either 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from febe.flows.serve import DELIVER_AT, Conversation, error_response, notice_response
+from febe.protocol.asynchronous import NotificationResponse
 from febe.protocol.connection import Event
 from febe.protocol.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from febe.protocol.extended import (
@@ -28,20 +31,25 @@ from febe.protocol.extended import (
     PortalSuspended,
     Sync,
 )
-from febe.protocol.function import FunctionCall
+from febe.protocol.function import FunctionCall, FunctionCallResponse
 from febe.protocol.message import Message
 from febe.protocol.simple import CommandComplete, DataRow, EmptyQueryResponse, Query, RowDescription
 from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery
 from febe.protocol.states import State
 from febe.server import commands, sql
-from febe.server.engine import EngineError, EngineSession
-from febe.server.parameters import Parameters
-from febe.server.portals import Portal, Portals
+from febe.server.books import Books
+from febe.server.command import Command
+from febe.server.engine import Column, EngineError, EngineSession, Result
+from febe.server.functions import FUNCTIONS, Functions, signature
+from febe.server.portals import Portal
 from febe.server.results import check_formats, expand
-from febe.server.statements import Statement, Statements, check_codes
-from febe.server.transactions import Block, Transaction
+from febe.server.shared import Shared
+from febe.server.statements import Statement, check_codes, decode_values
+from febe.server.transactions import Block
 
 T = TypeVar("T")
+Piece: TypeAlias = "tuple[bytes | bytearray, int]"
+"""Rows, encoded, and how many."""
 logger = logging.getLogger("febe.server")
 
 _SYNC = ord(Sync.type)
@@ -59,22 +67,22 @@ def _complete(tag: str) -> bytes:
     return CommandComplete(tag=tag).encode()
 
 
-class Session:
-    """A client that has been let in.  Errors of one request end that request; the session goes on."""
+class Session(Books):
+    """A client that has been let in.  Errors of one request end that request; the session goes on.
 
-    def __init__(self, conversation: Conversation, engine: EngineSession, *, user: str, blocking: bool) -> None:
+    `functions` are those that FunctionCall may call.
+    """
+
+    functions: Functions = FUNCTIONS
+
+    def __init__(self, conversation: Conversation, engine: EngineSession, *, user: str, blocking: bool,
+                 database: str = "", shared: Shared | None = None) -> None:
+        super().__init__(engine, user=user, database=database, shared=shared)
         self.conversation = conversation
-        self.engine = engine
-        self.user = user
-        self.parameters = Parameters(session_authorization=user)
-        self.statements = Statements()
-        self.portals = Portals()
-        self.transaction = Transaction(engine, self.warn, self._transaction_ended)
         self._blocking = blocking
-        self._working = False
-        self._cancelled = False
-        self._notices: list[tuple[str, str, str]] = []
         self._offset = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._handlers: dict[type[object], Callable[[Any], Awaitable[None]]] = {
             Query: self.on_query, Parse: self.on_parse, Bind: self.on_bind, Describe: self.on_describe,
             Execute: self.on_execute, Close: self.on_close, Sync: self.on_sync, FunctionCall: self.on_function_call}
@@ -83,7 +91,9 @@ class Session:
 
     async def handle(self, message: Event) -> None:
         """Answer one message; an error is told to the client."""
-        self._cancelled = False
+        if self._cancelled:
+            self._cancelled = False
+            self._stop.clear()
         self._offset = 0
         try:
             await self._handlers[type(message)](message)
@@ -110,16 +120,13 @@ class Session:
         if self.portals:
             await self._close_portal("")
         self.statements.close("")
+        self.backend.works(message.query)
         statements = self._split(message.query)
         if not statements:
             self.say(EmptyQueryResponse())
         for statement in statements:
             await self._answer_simply(statement, several=len(statements) > 1)
-        if self.transaction.implicit:
-            await self._work(self.transaction.end_implicit)
-        if self.portals and self.transaction.block is Block.NONE:
-            await self._close_portals()
-        self.ready()
+        await self._end_series()
 
     async def on_parse(self, message: Parse) -> None:
         """Understand a statement and keep it under a name."""
@@ -131,8 +138,9 @@ class Session:
             raise EngineError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
         if found:
             self._offset = found[0].offset
+            self.backend.works(message.query)
             prepared = await self._work(self._prepare, found[0], message.parameter_types)
-            statement = Statement(prepared, name=message.statement, offset=found[0].offset)
+            statement = Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query)
         else:
             statement = Statement(None, name=message.statement)
         self.statements.add(statement)
@@ -187,9 +195,10 @@ class Session:
         self._check_block(statement)
         if portal.finished and statement.columns is None:
             raise EngineError(f'portal "{portal.name}" cannot be run', sqlstate="55000")
+        self.backend.works(statement.text)
         # A single Execute before Sync is a transaction by itself, which the engine can do without being told.
         alone = self.conversation.core.next_type == _SYNC
-        await self._send_rows(portal, await self._work(self._first, portal, not alone, message.maximum_rows),
+        await self._send_rows(portal, await self._first(portal, not alone, message.maximum_rows),
                               max(message.maximum_rows, 0))
 
     async def on_close(self, message: Close) -> None:
@@ -202,15 +211,29 @@ class Session:
 
     async def on_sync(self, message: Sync) -> None:
         """The series is over: outside a block, what it did is committed."""
-        if self.transaction.implicit:
-            await self._work(self.transaction.end_implicit)
-        if self.portals and self.transaction.block is Block.NONE:
-            await self._close_portals()
-        self.ready()
+        await self._end_series()
 
     async def on_function_call(self, message: FunctionCall) -> None:
-        """Functions are called by SELECT here."""
-        raise EngineError("function calls by OID are not supported", sqlstate="0A000")
+        """Call a function by its OID (manual: "Function Call")."""
+        if self.transaction.block is Block.FAILED:
+            raise _aborted()
+        function = self.functions.by_oid(message.function_oid)
+        if function.returns_set:
+            raise EngineError(f"function {signature(function)} returns a set", sqlstate="0A000")
+        wanted, given = function.arguments, message.arguments
+        if len(given) != len(wanted):
+            raise EngineError(f"function call message contains {len(given)} arguments but function requires "
+                              f"{len(wanted)}", sqlstate="08P01")
+        self.backend.works(f"<fastpath> function call: \"{function.name}\" (OID {function.oid})")
+        call = Command(lambda values: Result(rows=[[(function(self, list(values)),)]]), parameters=wanted,
+                       columns=(Column(name=function.name, type_oid=function.result),), waits=function.waits)
+        self.effects = True
+        check_codes((message.result_format,))
+        portal = Portal(Statement(call), decode_values(wanted, expand(message.argument_formats, len(wanted)), given),
+                        (message.result_format,))
+        data, _ = await self._first(portal, False, 1)
+        self.say(FunctionCallResponse(value=DataRow.decode(bytes(data), 5, len(data)).values[0]))
+        await self._end_series()
 
     # What answers are made of
 
@@ -218,12 +241,14 @@ class Session:
         """Answer with these messages."""
         self.conversation.say(*messages)
 
-    def warn(self, text: str, sqlstate: str) -> None:
-        """Have a warning told before the statement is answered."""
-        self._notices.append((text, sqlstate, "WARNING"))
-
     def start(self, key: BackendKeyData) -> None:
         """Say what follows AuthenticationOk: the parameters, the cancel key, ReadyForQuery."""
+        self.process_id = self.backend.process_id = key.process_id
+        with contextlib.suppress(RuntimeError):  # a test may run a session without a loop
+            self._loop = asyncio.get_running_loop()
+            self.backend.terminate = self._terminator(self._loop, asyncio.current_task())
+        self.shared.activity.enter(self.backend)
+        self.engine.attach(self)
         self._report()
         self.say(key)
         self.ready()
@@ -232,48 +257,59 @@ class Session:
         """Say ReadyForQuery, and before it which reported parameters have changed."""
         if self.parameters.changed:
             self._report()
-        self.say(_READY[self.transaction.block])
+        block = self.transaction.block
+        if self.mailbox.waiting and block is Block.NONE:
+            self._say_notifications()
+        self.backend.rests(block.value)
+        self.say(_READY[block])
 
     def _report(self) -> None:
         for name, value in self.parameters.reports():
             self.say(ParameterStatus(name=name, value=value))
-
-    @property
-    def in_transaction(self) -> bool:
-        """Within a block, or between statements that take effect together."""
-        return self.transaction.block is not Block.NONE or self.transaction.implicit
-
-    def forget(self) -> None:
-        """DISCARD ALL."""
-        self.portals.clear()
-        self.statements.clear()
-        self.parameters.reset()
+        self.backend.application_name = self.parameters.get("application_name")
 
     # From outside the conversation
 
-    def cancel(self) -> None:
-        """A CancelRequest has come: stop what runs; nothing, when nothing runs."""
-        self._cancelled = True
-        if self._working:
-            try:
-                self.engine.cancel()
-            except Exception:
-                # Who asked is another connection, or nobody any more.
-                logger.exception("the engine failed to cancel")
+    def notified(self) -> None:
+        """A notification has come: an idle client is told now, another at its next ReadyForQuery."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._tell)
 
-    def close(self) -> None:
-        """The client is gone."""
-        try:
-            self.portals.clear()
-            self.statements.clear()
-        finally:
-            self.engine.close()
+    def _tell(self) -> None:
+        idle = self.conversation.core.state is State.IDLE and self.transaction.block is Block.NONE
+        if idle and self.mailbox.waiting and (self._telling is None or self._telling.done()):
+            self._say_notifications()
+            assert self._loop is not None
+            self._telling = self._loop.create_task(self._deliver_notifications())
+
+    async def _deliver_notifications(self) -> None:
+        with contextlib.suppress(ConnectionLost):  # the conversation notices too
+            await self.conversation.deliver()
+            if self.mailbox.waiting:
+                self._loop.call_soon(self._tell)  # type: ignore[union-attr]
+
+    def _say_notifications(self) -> None:
+        waiting = self.mailbox.waiting
+        while waiting and self.conversation.waiting < DELIVER_AT:
+            one = waiting.popleft()
+            self.say(NotificationResponse(process_id=one.process_id, channel=one.channel, payload=one.payload))
+
+    @staticmethod
+    def _terminator(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> Callable[[], object]:
+        """Ends the connection's task, from any thread."""
+        def terminate() -> None:
+            if task is not None:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(task.cancel)
+
+        return terminate
 
     # Inside
 
-    async def _work(self, call: Callable[..., T], *args: Any) -> T:
-        """Make a call that may reach the engine."""
-        if not self._blocking:
+    async def _work(self, call: Callable[..., T], *args: Any, waits: bool = False) -> T:
+        """Make a call that may reach the engine, or that waits."""
+        if not (self._blocking or waits):
             return call(*args)
         self._working = True
         try:
@@ -293,17 +329,20 @@ class Session:
 
     def _prepare(self, statement: sql.Statement, types: list[int]) -> Any:
         """Find who understands the statement.  In a failed block only its end is of interest."""
+        if self.parameters.unpassed:
+            self._pass_on()
+        self.types_given = types
         command = commands.find(self, statement)
         if self.transaction.block is Block.FAILED and not (command is not None and command.ends_block):
             raise _aborted()
         if command is not None:
             return command
-        self._check_cancelled()
+        self.check_cancelled()
         try:
             return self.engine.prepare(statement.sql, types)
         except EngineError as error:
             words = statement.sql.split()
-            if statement.verb == "SHOW" and error.sqlstate.startswith("42") and len(words) == 2:
+            if statement.verb == "SHOW" and error.sqlstate[:2] in ("42", "3F", "3D") and len(words) == 2:
                 # What the engine cannot show was meant to be a parameter.
                 name = words[1]
                 raise EngineError(f'unrecognized configuration parameter "{name}"', sqlstate="42704") from error
@@ -312,41 +351,68 @@ class Session:
     def _check_block(self, statement: Statement) -> None:
         if self.transaction.block is Block.FAILED:
             prepared = statement.prepared
-            if prepared is not None and not (isinstance(prepared, commands.Command) and prepared.ends_block):
+            if prepared is not None and not (isinstance(prepared, Command) and prepared.ends_block):
                 raise _aborted()
 
-    def _check_cancelled(self) -> None:
-        if self._cancelled:
-            raise EngineError("canceling statement due to user request", sqlstate="57014")
+    def _pass_on(self) -> None:
+        """Tell the engine which parameters have changed that mean something to it."""
+        for name, value in self.parameters.passed_on():
+            self.engine.change(name, value)
 
-    def _first(self, portal: Portal, implicit: bool, most: int) -> tuple[bytes | bytearray, int]:
+    async def _first(self, portal: Portal, implicit: bool, most: int) -> Piece:
         """Run the portal's statement, or go on with it, and give its first rows."""
+        prepared = portal.statement.prepared
+        if isinstance(prepared, Command) and prepared.waits:
+            await self._work(self._enter, portal, implicit)
+            return await self._work(self._pull, portal, most, waits=True)
+        return await self._work(self._enter_and_pull, portal, implicit, most)
+
+    def _enter_and_pull(self, portal: Portal, implicit: bool, most: int) -> Piece:
+        self._enter(portal, implicit)
+        return self._pull(portal, most)
+
+    def _enter(self, portal: Portal, implicit: bool) -> None:
+        """Have the transaction ready that the portal's statement is to run in."""
         transaction, prepared = self.transaction, portal.statement.prepared
-        if not portal.started and not (isinstance(prepared, commands.Command) and prepared.controls):
-            read_only = self.parameters.get("default_transaction_read_only") == "on"
-            if (implicit or read_only) and transaction.block is Block.NONE:
+        if portal.started or (isinstance(prepared, Command) and prepared.controls):
+            return
+        if self.parameters.unpassed:
+            self._pass_on()
+        if transaction.block is Block.NONE:
+            read_only = self.parameters.default_read_only
+            if implicit or read_only:
                 transaction.start_implicit(read_only=read_only)
                 if transaction.implicit:
                     self.parameters.begin()
-            if not isinstance(prepared, commands.Command):
-                transaction.untouched = False
-        return self._pull(portal, most)
+        if not isinstance(prepared, Command) or prepared.reaches_engine:
+            transaction.untouched = False
 
-    def _pull(self, portal: Portal, most: int) -> tuple[bytes | bytearray, int]:
-        self._check_cancelled()
+    def _pull(self, portal: Portal, most: int) -> Piece:
+        self.check_cancelled()
         return portal.pull(most)
 
-    def _begin_simply(self, statement: sql.Statement,
-                      several: bool) -> tuple[Portal, tuple[bytes | bytearray, int]]:
+    def _portal_of(self, statement: sql.Statement) -> Portal:
         prepared = self._prepare(statement, [])
         understood = Statement(prepared)
         if understood.parameters:
             raise EngineError("there is no parameter $1", sqlstate="42P02",
                               position=_parameter_position(statement.sql))
-        portal = Portal(understood, (), expand((), len(prepared.columns or ())))
+        form = 1 if isinstance(prepared, Command) and prepared.binary else 0
+        return Portal(understood, (), expand((form,), len(prepared.columns or ())))
+
+    def _begin_simply(self, statement: sql.Statement, several: bool) -> tuple[Portal, Piece | Exception | None]:
+        """The portal and its first rows; an error that comes after a query's description; nothing when it waits."""
+        portal = self._portal_of(statement)
+        prepared = portal.statement.prepared
+        assert prepared is not None
+        command = prepared if isinstance(prepared, Command) else None
+        if command is not None and command.waits:
+            return portal, None
         try:
-            return portal, self._first(portal, several, 0)
-        except BaseException:
+            return portal, self._enter_and_pull(portal, several, 0)
+        except Exception as error:
+            if prepared.columns is not None and not prepared.writes and (command is None or command.is_query):
+                return portal, error
             portal.close()
             raise
 
@@ -356,8 +422,12 @@ class Session:
         try:
             description = portal.statement.description(portal.formats)
             if description is not None:
-                self._say_notices(portal)
                 self.conversation.say_run(RowDescription, description)
+            if piece is None:
+                piece = await self._first(portal, several, 0)
+            if isinstance(piece, Exception):
+                raise piece
+            self._say_notices(portal)
             await self._send_rows(portal, piece, 0)
         finally:
             if portal.open:
@@ -365,7 +435,7 @@ class Session:
             else:
                 portal.close()
 
-    async def _send_rows(self, portal: Portal, piece: tuple[bytes | bytearray, int], limit: int) -> None:
+    async def _send_rows(self, portal: Portal, piece: Piece, limit: int) -> None:
         """Send a portal's rows as the engine gives them, and what ends them."""
         conversation, sent = self.conversation, 0
         while True:
@@ -373,6 +443,7 @@ class Session:
             if not rows:
                 break
             sent += rows
+            self.backend.rows += rows
             conversation.say_run(DataRow, data)
             if sent == limit:
                 break
@@ -403,26 +474,36 @@ class Session:
                 self.portals.close(name)
 
     async def _close_portals(self) -> None:
+        """The transaction is over: portals are too, but for cursors that are held."""
         if self.portals.any_open:
-            await self._work(self.portals.clear)
+            await self._work(self.portals.transaction_ended)
         else:
-            self.portals.clear()
+            self.portals.transaction_ended()
 
-    def _transaction_ended(self, committed: bool) -> None:
-        self.parameters.end(committed=committed)
-        # "portals are destroyed at transaction end"; this is called from where the engine may be called
-        self.portals.clear()
+    async def _end_series(self) -> None:
+        """A query string, a pipeline or a function call is over: outside a block, what it did is committed."""
+        if self.transaction.implicit:
+            await self._work(self.transaction.end_implicit)
+        elif self.effects and self.transaction.block is Block.NONE:
+            self.committing()
+            self.transaction_ended(True)
+        if self.portals and self.transaction.block is Block.NONE:
+            await self._close_portals()
+        self.ready()
 
     async def _fail(self, error: EngineError) -> None:
         """Tell the client, and undo what the transaction did."""
         position = error.position + self._offset if error.position is not None else None
         if self.in_transaction:
             await self._work(self.transaction.fail)
-        elif self.portals:
-            await self._close_portals()
+        else:
+            if self.effects:
+                self.transaction_ended(False)
+            if self.portals:
+                await self._close_portals()
         self._say_notices()
         self.say(error_response(str(error), sqlstate=error.sqlstate, detail=error.detail, hint=error.hint,
-                                position=position))
+                                position=position, where=error.where, routine=error.routine))
         if self.conversation.core.state is State.ENDING:
             self.ready()
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from functools import lru_cache
 
 from febe._kernel.errors import ValueDecodeError
-from febe._kernel.rows import RowDecoder
 from febe.server.engine import Column, EngineError, Prepared
-from febe.server.results import Formats, expand, no_function, row_description
+from febe.server.results import Formats, expand, row_decoder, row_description
 from febe.types.registry import TYPES
 
 
 class Statement:
     """A statement that has been understood.  `prepared` is None when it was empty.
 
-    `offset` is where it begins in the text the client sent.  The engine's statement is closed when neither a name nor
-    a portal holds it any more.
+    `offset` is where it begins in the text the client sent, which is `text`; `from_sql`: PREPARE made it.  The engine's
+    statement is closed when neither a name nor a portal holds it any more.
     """
 
-    __slots__ = ("_holders", "name", "offset", "parameters", "prepared")
+    __slots__ = ("_holders", "created", "from_sql", "name", "offset", "parameters", "prepared", "text")
 
-    def __init__(self, prepared: Prepared | None, *, name: str = "", offset: int = 0) -> None:
+    def __init__(self, prepared: Prepared | None, *, name: str = "", offset: int = 0, text: str = "",
+                 from_sql: bool = False) -> None:
         self.name = name
         self.offset = offset
+        self.text = text
+        self.from_sql = from_sql
+        self.created = time.time() if name else 0.0
         self.prepared = prepared
         self.parameters: tuple[int, ...] = tuple(prepared.parameters) if prepared is not None else ()
         self._holders = 1
@@ -60,34 +63,39 @@ class Statement:
         if not given:
             return ()
         check_codes(formats)
-        every = expand(formats, len(given))
-        # Bind's values lie as those of a DataRow do, so the decoder of rows reads them.
-        data = bytearray(b"D\0\0\0\0")
-        data += len(given).to_bytes(2, "big")
-        for value in given:
-            if value is None:
-                data += b"\xff\xff\xff\xff"
-            else:
-                data += len(value).to_bytes(4, "big")
-                data += value
-        data[1:5] = (len(data) - 1).to_bytes(4, "big")
-        try:
-            return _decoder(self.parameters, every).decode(bytes(data), 0, len(data))[0]
-        except ValueDecodeError as error:
-            raise self._unreadable(error, every) from error
+        return decode_values(self.parameters, expand(formats, len(given)), given)
 
-    def _unreadable(self, error: ValueDecodeError, formats: Formats) -> EngineError:
-        number = error.column + 1
-        if formats[error.column]:
-            return EngineError(f"incorrect binary data format in bind parameter {number}", sqlstate="22P03")
-        name = TYPES.by_oid(self.parameters[error.column]).name
-        try:
-            text = bytes(error.data).decode()
-        except UnicodeDecodeError as cause:
-            byte = error.data[cause.start]
-            return EngineError(f'invalid byte sequence for encoding "UTF8": 0x{byte:02x}', sqlstate="22021")
-        return EngineError(f'invalid input syntax for type {_SPELLED.get(name, name)}: "{text}"', sqlstate="22P02",
-                           detail=f"unnamed portal parameter ${number}")
+
+def decode_values(oids: tuple[int, ...], formats: Formats, given: Sequence[bytes | None]) -> tuple[object, ...]:
+    """Values of these types, one format each, as Python values.  Errors: EngineError."""
+    # They lie in Bind as in a DataRow, so the decoder of rows reads them.
+    data = bytearray(b"D\0\0\0\0")
+    data += len(given).to_bytes(2, "big")
+    for value in given:
+        if value is None:
+            data += b"\xff\xff\xff\xff"
+        else:
+            data += len(value).to_bytes(4, "big")
+            data += value
+    data[1:5] = (len(data) - 1).to_bytes(4, "big")
+    try:
+        return row_decoder(oids, formats).decode(bytes(data), 0, len(data))[0]
+    except ValueDecodeError as error:
+        raise _unreadable(oids[error.column], formats[error.column], error) from error
+
+
+def _unreadable(oid: int, form: int, error: ValueDecodeError) -> EngineError:
+    number = error.column + 1
+    if form:
+        return EngineError(f"incorrect binary data format in bind parameter {number}", sqlstate="22P03")
+    name = TYPES.by_oid(oid).name
+    try:
+        text = bytes(error.data).decode()
+    except UnicodeDecodeError as cause:
+        byte = error.data[cause.start]
+        return EngineError(f'invalid byte sequence for encoding "UTF8": 0x{byte:02x}', sqlstate="22021")
+    return EngineError(f'invalid input syntax for type {_SPELLED.get(name, name)}: "{text}"', sqlstate="22P02",
+                       detail=f"unnamed portal parameter ${number}")
 
 
 # The SQL names under which PostgreSQL speaks of these types (format_type.c).
@@ -102,18 +110,6 @@ def check_codes(formats: Sequence[int]) -> None:
             raise EngineError(f"unsupported format code: {form}", sqlstate="22023")
 
 
-@lru_cache(512)
-def _decoder(oids: tuple[int, ...], formats: Formats) -> RowDecoder:
-    chosen = []
-    for oid, form in zip(oids, formats, strict=True):
-        codec = TYPES.by_oid(oid)
-        decode = codec.decode_binary if form else codec.decode_text
-        if decode is None:
-            raise no_function(codec, form, "input")
-        chosen.append(decode)
-    return RowDecoder(chosen, tuple)
-
-
 class Statements:
     """The statements of one session, by name; "" is the unnamed one."""
 
@@ -122,6 +118,10 @@ class Statements:
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
+
+    def all(self) -> list[Statement]:
+        """Every statement that has a name (pg_prepared_statements)."""
+        return [statement for name, statement in self._by_name.items() if name]
 
     def get(self, name: str) -> Statement:
         """Errors: EngineError (26000)."""

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from febe.server.engine import EngineError, EngineSession
 
@@ -20,18 +21,44 @@ class Block(Enum):
     FAILED = "E"
 
 
+class Books(Protocol):
+    """What the session keeps that begins and ends with transactions."""
+
+    def warn(self, text: str, sqlstate: str) -> None:
+        """Have a warning told."""
+
+    def committing(self) -> None:
+        """The transaction is about to be committed.  Errors: EngineError, then it is rolled back."""
+
+    def transaction_ended(self, committed: bool) -> None:
+        """It is over."""
+
+    def mark(self) -> object:
+        """Where the books stand at a savepoint."""
+
+    def back_to(self, mark: object) -> None:
+        """What was put down since a savepoint is undone."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Savepoint:
+    """A savepoint; names may repeat, so the engine gets one of its own for each."""
+
+    name: str
+    engine_name: str
+    mark: object
+
+
 class Transaction:
     """The transaction of one session.
 
-    Several statements without BEGIN form an implicit transaction: `implicit` says that the engine is in one.  `warn` is
-    called with text and SQLSTATE; `ended` with whether it was committed.
+    Several statements without BEGIN form an implicit transaction: `implicit` says that the engine is in one.
     """
 
-    def __init__(self, engine: EngineSession, warn: Callable[[str, str], None],
-                 ended: Callable[[bool], None]) -> None:
+    def __init__(self, engine: EngineSession, books: Books) -> None:
         self._engine = engine
-        self._warn = warn
-        self._ended = ended
+        self._books = books
+        self._savepoints: list[Savepoint] = []
         self.block = Block.NONE
         self.implicit = False
         self.read_only = False
@@ -52,7 +79,7 @@ class Transaction:
     def begin(self, *, read_only: bool) -> None:
         """BEGIN; within an implicit transaction the block takes over what was done before."""
         if self.block is not Block.NONE:
-            self._warn("there is already a transaction in progress", "25001")
+            self._books.warn("there is already a transaction in progress", "25001")
             return
         if self.implicit:
             if read_only:
@@ -77,27 +104,29 @@ class Transaction:
 
     def commit(self, *, chain: bool = False) -> str:
         """COMMIT; the command tag says ROLLBACK when there was nothing left to commit."""
-        return self._finish(self._engine.commit, "COMMIT", chain)
+        return self._finish("COMMIT", chain)
 
     def rollback(self, *, chain: bool = False) -> str:
         """ROLLBACK."""
-        return self._finish(self._engine.rollback, "ROLLBACK", chain)
+        return self._finish("ROLLBACK", chain)
 
-    def _finish(self, finish: Callable[[], None], verb: str, chain: bool) -> str:
-        block, read_only = self.block, self.read_only
+    def _finish(self, verb: str, chain: bool) -> str:
+        block, read_only, savepoints = self.block, self.read_only, bool(self._savepoints)
         if block is Block.NONE:
             if chain:
                 raise EngineError(f"{verb} AND CHAIN can only be used in transaction blocks", sqlstate="25P01")
-            self._warn("there is no transaction in progress", "25P01")
+            self._books.warn("there is no transaction in progress", "25P01")
         active = block is Block.OPEN or self.implicit
-        self._over()
         committed = False
         try:
-            if active:
-                finish()
-                committed = verb == "COMMIT"
+            if active and verb == "COMMIT":
+                self._commit()
+                committed = True
+            elif active or savepoints:
+                self._engine.rollback()
         finally:
-            self._ended(committed)
+            self._over()
+            self._books.transaction_ended(committed)
         if chain:
             self.begin(read_only=read_only)
         return "ROLLBACK" if block is Block.FAILED else verb
@@ -105,19 +134,22 @@ class Transaction:
     def end_implicit(self) -> None:
         """The query string or the pipeline is over.  Errors: what the engine's commit raises."""
         if self.implicit:
-            self._over()
             committed = False
             try:
-                self._engine.commit()
+                self._commit()
                 committed = True
             finally:
-                self._ended(committed)
+                self._over()
+                self._books.transaction_ended(committed)
 
     def fail(self) -> None:
-        """A statement failed: nothing of the transaction stays."""
+        """A statement failed: nothing of the transaction stays, unless a savepoint may still be gone back to."""
         if self.block is Block.FAILED:
             return
         active, block = self.implicit or self.block is Block.OPEN, self.block
+        if block is Block.OPEN and self._savepoints:
+            self.block = Block.FAILED
+            return
         self._over()
         if block is Block.OPEN:
             self.block = Block.FAILED
@@ -127,8 +159,52 @@ class Transaction:
             except Exception:
                 # The statement's own error is what the client is told.
                 logger.exception("the engine failed to roll back")
-            self._ended(False)
+            self._books.transaction_ended(False)
+
+    # Savepoints
+
+    def savepoint(self, name: str) -> None:
+        """SAVEPOINT.  Errors: EngineError."""
+        self._check_block("SAVEPOINT")
+        made = Savepoint(name=name, engine_name=f"febe_{len(self._savepoints)}", mark=self._books.mark())
+        self._engine.savepoint(made.engine_name)
+        self._savepoints.append(made)
+
+    def release(self, name: str) -> None:
+        """RELEASE SAVEPOINT.  Errors: EngineError."""
+        self._check_block("RELEASE SAVEPOINT")
+        at = self._find(name)
+        self._engine.release(self._savepoints[at].engine_name)
+        del self._savepoints[at:]
+
+    def rollback_to(self, name: str) -> None:
+        """ROLLBACK TO SAVEPOINT, also out of a failed block.  Errors: EngineError."""
+        self._check_block("ROLLBACK TO SAVEPOINT")
+        at = self._find(name)
+        self._engine.rollback_to(self._savepoints[at].engine_name)
+        del self._savepoints[at + 1:]
+        self.block = Block.OPEN
+        self._books.back_to(self._savepoints[at].mark)
+
+    def _check_block(self, what: str) -> None:
+        if self.block is Block.NONE:
+            raise EngineError(f"{what} can only be used in transaction blocks", sqlstate="25P01")
+
+    def _find(self, name: str) -> int:
+        for at in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[at].name == name:
+                return at
+        raise EngineError(f'savepoint "{name}" does not exist', sqlstate="3B001")
+
+    def _commit(self) -> None:
+        try:
+            self._books.committing()
+        except BaseException:
+            self._engine.rollback()
+            raise
+        self._engine.commit()
 
     def _over(self) -> None:
         self.block = Block.NONE
         self.implicit = self.read_only = self.untouched = False
+        self._savepoints.clear()

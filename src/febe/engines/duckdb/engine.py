@@ -20,7 +20,7 @@ from febe.engines.duckdb import _driver, errors, sources, statements
 from febe.engines.duckdb.prepared import Context, Statement, prepare
 from febe.engines.duckdb.stream import ResultStream
 from febe.server.engine import Engine, EngineError, EngineSession
-from febe.server.sql import split
+from febe.server.sql import TokenKind, split, tokens
 
 _log = logging.getLogger("febe.engines.duckdb")
 
@@ -34,8 +34,10 @@ _SETTINGS = (
     ("python_scan_all_frames", "false"),
     # without it a batch of strings beyond 2 GB is an error
     ("arrow_large_buffer_size", "true"),
-    # casts and functions agree with the timestamps on the wire, whatever the machine's zone
+    # until a client says otherwise, whatever the machine's zone
     ("TimeZone", "'UTC'"),
+    # a client's zone is its own business
+    ("allowed_configs", "['TimeZone']"),
 )
 
 
@@ -143,6 +145,9 @@ class DuckDBSession(EngineSession):
         self._engine = engine
         self._con = engine.connection()
         self._open: ResultStream | None = None
+        self._savepoints: dict[str, int] = {}
+        self.written = 0
+        """How many statements that write have been run in this transaction."""
 
     def prepare(self, sql: str, parameter_types: Sequence[int]) -> Statement:
         """Understand one statement without running it.
@@ -166,7 +171,9 @@ class DuckDBSession(EngineSession):
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""
-        self._run("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+        self._begun = "BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION"
+        self._run(self._begun)
+        self.written = 0
 
     def commit(self) -> None:
         """Commit; results still open end here, as portals do (manual: "Extended Query")."""
@@ -175,6 +182,67 @@ class DuckDBSession(EngineSession):
     def rollback(self) -> None:
         """Roll back; results still open end here."""
         self._end("ROLLBACK")
+
+    # DuckDB has no savepoints.  What is true of PostgreSQL's all the same can be had: they may be set and released, and
+    # gone back to where nothing was written since.
+
+    def savepoint(self, name: str) -> None:
+        """Note how much has been written so far."""
+        self._savepoints[name] = self.written
+
+    def release(self, name: str) -> None:
+        """Forget it."""
+        del self._savepoints[name]
+
+    def rollback_to(self, name: str) -> None:
+        """Go on if nothing was written since; where DuckDB has given the transaction up, in one that begins anew.
+
+        A new one sees what others have committed meanwhile, as each statement does at the level "read committed".
+        Errors: EngineError (0A000).
+        """
+        if self._savepoints[name] == self.written:
+            self.free()
+            try:
+                self._con.execute("SELECT 1").fetchall()
+            except duckdb.Error as error:
+                if not self.written:
+                    self._con.execute("ROLLBACK")
+                    self._con.execute(self._begun)
+                    return
+                reason = error
+            else:
+                return
+        else:
+            reason = None
+        raise EngineError("ROLLBACK TO SAVEPOINT cannot undo a part of what this transaction has written",
+                          sqlstate="0A000", hint="Roll back the whole transaction.") from reason
+
+    def change(self, name: str, value: str) -> None:
+        """Follow the client's time zone and search path, as far as they mean something to DuckDB."""
+        self.free()
+        with contextlib.suppress(duckdb.Error):
+            if name == "TimeZone":
+                self._con.execute(f"SET TimeZone = {sources.literal(value)}")
+            elif name == "search_path":
+                self._search(value)
+
+    def _search(self, path: str) -> None:
+        """The schemas of a search path that exist, as PostgreSQL passes over the others."""
+        wanted = [token.value for token in tokens(path) if token.kind is not TokenKind.SYMBOL]
+        there = {row[0] for row in self._con.execute(
+            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()").fetchall()}
+        found = [sources.quoted(name) for name in wanted if name in there]
+        self._con.execute(f"SET search_path = {sources.literal(','.join(found))}" if found else "RESET search_path")
+
+    def discard_temporary(self) -> None:
+        """Drop the session's temporary tables and views."""
+        self.free()
+        with self.translated(""):
+            for kind in ("view", "table"):
+                names = self._con.execute(f"SELECT {kind}_name FROM duckdb_{kind}s() WHERE temporary "
+                                          "AND NOT internal").fetchall()
+                for (name,) in names:
+                    self._con.execute(f"DROP {kind} IF EXISTS temp.{sources.quoted(name)} CASCADE")
 
     def cancel(self) -> None:
         """Interrupt what runs, also the reading of an open result."""
@@ -230,5 +298,6 @@ class DuckDBSession(EngineSession):
         if self._open is not None:
             self._open.abandon("TransactionContext Error: the transaction of this result has ended, "
                                "no transaction is active")
+        self._savepoints.clear()
         with self.translated(sql):
             self._con.execute(sql)

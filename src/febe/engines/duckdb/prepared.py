@@ -79,6 +79,7 @@ class Statement(Prepared):
         text = _cast(self._sql, self._at, {**self._casts, **absent}) if absent else self._text
         session, con = self._context.session, self._context.con
         session.free()
+        session.written += self.writes
         if self.columns is None:
             with session.translated(text.sql, text.original):
                 changed = _driver.count(con, text.sql, given)
@@ -143,6 +144,7 @@ def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: 
         shown = _shown(sql, at, known)
         signature = _bind(context, shown.sql, shown.original, dict.fromkeys(known), kind=kind)
     assert signature is not None
+    statement.writes = signature.writes or kind not in ("SELECT", "EXPLAIN", "CALL", "PRAGMA")
     if context.read_only and signature.writes:
         raise EngineError("cannot execute a statement that changes data in a read-only transaction", sqlstate="25006")
     if signature.names is not None and verb(sql) != "CHECKPOINT":

@@ -1,0 +1,45 @@
+"""LISTEN, UNLISTEN and NOTIFY (manual: "SQL Commands")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from febe.server.command import Command, done
+from febe.server.commands._words import Words
+
+if TYPE_CHECKING:
+    from febe.server.session import Session
+
+
+def _with_effect(session: Session, act: Callable[[], object]) -> Callable[[], object]:
+    def acting() -> None:
+        session.effects = True
+        act()
+
+    return acting
+
+
+def listen(session: Session, words: Words) -> Command:
+    """LISTEN."""
+    words.token()
+    channel = words.identifier()
+    words.end()
+    return done("LISTEN", _with_effect(session, lambda: session.mailbox.listen(channel)))
+
+
+def unlisten(session: Session, words: Words) -> Command:
+    """UNLISTEN."""
+    words.token()
+    channel = None if words.symbol("*") else words.identifier()
+    words.end()
+    return done("UNLISTEN", _with_effect(session, lambda: session.mailbox.unlisten(channel)))
+
+
+def notify(session: Session, words: Words) -> Command:
+    """NOTIFY."""
+    words.token()
+    channel = words.identifier()
+    payload = words.string() if words.symbol(",") else ""
+    words.end()
+    return done("NOTIFY", _with_effect(session, lambda: session.mailbox.notify(session.process_id, channel, payload)))
