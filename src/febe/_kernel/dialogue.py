@@ -69,6 +69,8 @@ class Marks:
     """The states of which the loop has to know, and the entries that are no states."""
 
     idle: Any
+    bind: Any
+    execute: Any
     sync: Any
     queued: Any
     dropped: Any
@@ -80,6 +82,8 @@ class Marks:
         self,
         *,
         idle: object,
+        bind: object,
+        execute: object,
         sync: object,
         queued: object,
         dropped: object,
@@ -88,6 +92,8 @@ class Marks:
         copying_in: Collection[object],
     ) -> None:
         self.idle = idle
+        self.bind = bind
+        self.execute = execute
         self.sync = sync
         self.queued = queued
         self.dropped = dropped
@@ -117,6 +123,7 @@ class Dialogue:
     _frame = cython.declare(cython.Py_ssize_t, visibility="public")
     _marks: Marks
     _before_session: Collection[Any]
+    _is_plain: cython.bint
 
     def __init__(
         self,
@@ -126,8 +133,12 @@ class Dialogue:
         incoming: Mapping[Any, Any],
         outgoing: Mapping[Any, Any],
         scanner: object,
+        is_plain: bool,
     ) -> None:
-        """Begin in `state`; `incoming` and `outgoing` are the tables by state, `scanner` finds a session's frames."""
+        """Begin in `state`; `incoming` and `outgoing` are the tables by state, `scanner` finds a session's frames.
+
+        `is_plain` says that no dialect changes what answers Bind and Execute.
+        """
         self.state = state
         self.transaction_status = "I"
         self.trace = None
@@ -145,6 +156,7 @@ class Dialogue:
         self._frame = 0
         self._marks = marks
         self._before_session = before_session
+        self._is_plain = is_plain
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer, cut anywhere."""
@@ -216,6 +228,36 @@ class Dialogue:
             if entry._last_in_clear:
                 self._refuse_unread(entry.message)
             return message
+
+    def next_answer(self) -> tuple[bytes, int, int, int, int] | None:
+        """The whole answer to Bind, Execute and Sync in one step, where that comes next, is here, and is nothing else.
+
+        (data, start of the rows, their end, their number, end of the command tag); the tag begins 5 bytes after the
+        rows' end.  None: see what `next_event` says.
+        """
+        marks: Marks = self._marks
+        pending: Any = self._pending
+        if (
+            self.state is not marks.bind
+            or len(pending) < 2
+            or pending[0] is not marks.execute
+            or pending[1] is not marks.sync
+            or self._frame != len(self._frames)
+            or self._later
+            or self.trace is not None
+            or not self._is_plain
+        ):
+            return None
+        found = self._scanner.answer(self._data, self._pos)
+        if found is None:
+            return None
+        start, end, rows, tag_end, status, pos = found
+        self._pos = pos
+        self.transaction_status = status
+        pending.popleft()
+        pending.popleft()
+        self.state = pending.popleft() if pending else marks.idle
+        return self._data, start, end, rows, tag_end
 
     @cython.ccall
     def _find(self) -> object:

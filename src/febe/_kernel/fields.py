@@ -38,7 +38,7 @@ Plan = str | tuple[str, str, int] | tuple[str, str] | Callable[[bytes, int, int]
 _COUNTED, _CHOICE, _CALLED = "[", "|", "("
 
 
-def _insufficient() -> MalformedMessage:
+def insufficient() -> MalformedMessage:
     """PostgreSQL's words for a message that ends too early (pqformat.c, pq_copymsgbytes)."""
     return MalformedMessage("insufficient data left in message")
 
@@ -56,12 +56,12 @@ def _after(code: cython.Py_UCS4, data: bytes, pos: cython.Py_ssize_t, end: cytho
         return pos
     if code == "v":
         if end - pos < 4:
-            raise _insufficient()
+            raise insufficient()
         length = i32(data, pos)[0]
         pos += 4
         if length != -1:
             if length < 0 or length > end - pos:
-                raise _insufficient()
+                raise insufficient()
             pos += length
         return pos
     if code == "*":
@@ -75,7 +75,7 @@ def _after(code: cython.Py_UCS4, data: bytes, pos: cython.Py_ssize_t, end: cytho
     else:
         pos += 1
     if pos > end:
-        raise _insufficient()
+        raise insufficient()
     return pos
 
 
@@ -125,7 +125,7 @@ def _counted(
         count = i32(data, pos)[0]
     # compared with the bytes that are there before anything is built
     if count < 0 or count * least > end - after:
-        raise _insufficient()
+        raise insufficient()
     for _ in range(count):
         pos = after
         after = _after(code, data, pos, end)

@@ -109,3 +109,46 @@ class FrameScanner:
         if count:
             frames.append((run, start, pos, count))
         return frames, pos, status
+
+    def answer(self, data: bytes, pos: cython.Py_ssize_t) -> tuple[int, int, int, int, str, int] | None:
+        """Find a whole answer to Bind, Execute and Sync from `pos` on: BindComplete, DataRows, CommandComplete,
+        ReadyForQuery, and nothing else.
+
+        (start of the rows, their end, their number, end of the command tag, status, position after it all); the tag
+        begins 5 bytes after the rows' end.  None: it is something else, or not here whole, or malformed.
+        """
+        length: cython.int
+        limit: cython.int
+        size: cython.Py_ssize_t = len(data)
+        limits: bytes = self._limits
+        count: cython.Py_ssize_t = 0
+        start: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        if pos < 0 or size - pos < 17 or data[pos] != 50 or i32(data, pos + 1)[0] != 4:
+            return None
+        pos += 5
+        start = pos
+        limit = i32(limits, 68 << 2)[0]
+        while data[pos] == 68:
+            length = i32(data, pos + 1)[0]
+            if length < 4 or length > limit or length >= size - pos - 12:
+                return None
+            pos += length
+            pos += 1
+            count += 1
+        end = pos
+        if data[pos] != 67:
+            return None
+        length = i32(data, pos + 1)[0]
+        if length < 5 or length > i32(limits, 67 << 2)[0] or length >= size - pos - 6:
+            return None
+        pos += length
+        pos += 1
+        if data.find(b"\0", end + 5, pos) != pos - 1:
+            return None
+        if data[pos] != 90 or i32(data, pos + 1)[0] != 5:
+            return None
+        status = chr(data[pos + 5])
+        if status not in "ITE":
+            return None
+        return start, end, count, pos - 1, status, pos + 6

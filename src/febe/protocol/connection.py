@@ -36,8 +36,9 @@ _AUTHENTICATING = frozenset({
     State.STARTED, State.NEGOTIATED, State.PASSWORD_WANTED, State.PASSWORD_SENT, State.GSS_WANTED, State.GSS_SENT,
     State.SASL_WANTED, State.SASL_SENT, State.SASL_CONTINUED, State.SASL_ENDED, State.UNSUPPORTED})
 _BEFORE_SESSION = _FIRST_PACKETS | _ENCRYPTION_ASKED | _AUTHENTICATING
-_MARKS = Marks(idle=State.IDLE, sync=State.SYNC, queued=State.QUEUED, dropped=State.DROPPED, answered=State.ANSWERED,
-               skipping=State.SKIPPING, copying_in=frozenset(COPYING_IN))
+_MARKS = Marks(idle=State.IDLE, bind=State.BIND, execute=State.EXECUTE, sync=State.SYNC, queued=State.QUEUED,
+               dropped=State.DROPPED, answered=State.ANSWERED, skipping=State.SKIPPING,
+               copying_in=frozenset(COPYING_IN))
 # Looking up a member on its class takes 80 ns before Python 3.12.
 _QUEUED = State.QUEUED
 
@@ -85,7 +86,8 @@ class Connection(Dialogue):
         self.peer: Final = Sender.BACKEND if role is Sender.FRONTEND else Sender.FRONTEND
         self.dialect: Final = dialect
         scanner, self._scanner_early = _scanners(dialect, self.peer)
-        super().__init__(State.START, _MARKS, _BEFORE_SESSION, dialect.rows[self.peer], dialect.tables[role], scanner)
+        super().__init__(State.START, _MARKS, _BEFORE_SESSION, dialect.rows[self.peer], dialect.tables[role], scanner,
+                         dialect is POSTGRESQL)
         self.trace = trace
 
     # Sending

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Annotated, Any, Generic, TypeVar
 
 from febe._kernel.errors import MalformedMessage
-from febe._kernel.fields import COUNTS, FieldReader, Plan, read_counted, read_field
+from febe._kernel.fields import COUNTS, FieldReader, Plan, insufficient, read_counted, read_field
 from febe.protocol.errors import LocalProtocolError
 
 T = TypeVar("T")
@@ -274,7 +274,7 @@ class Counted(Kind[list[T]]):
             return read_counted(plan, data, pos, end)
         count, pos = self._count.read(data, pos, end)
         if count < 0 or count * self._least > end - pos:
-            raise MalformedMessage("insufficient data left in message")
+            raise insufficient()
         values: list[T] = []
         read = self.element.read
         for _ in range(count):

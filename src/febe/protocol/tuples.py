@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
+from febe._kernel.errors import MalformedMessage
+from febe._kernel.fields import insufficient
+from febe.protocol.errors import LocalProtocolError
 from febe.protocol.fields import (
     BYTE1,
     INT8,
@@ -15,7 +17,6 @@ from febe.protocol.fields import (
     Counted,
     Hide,
     Kind,
-    insufficient,
     trace_bytes,
 )
 
@@ -39,7 +40,7 @@ class _Cell(Kind[Cell]):
         if kind in "nu":
             return NULL if kind == "n" else UNCHANGED, pos
         if kind not in "tb":
-            raise RemoteProtocolError(f"invalid kind of tuple column {kind!r}", fatal=False)
+            raise MalformedMessage(f"invalid kind of tuple column {kind!r}")
         length, pos = INT32.read(data, pos, end)
         if length < 0 or length > end - pos:
             raise insufficient()
@@ -67,7 +68,7 @@ class _New(Kind[list[Cell]]):
     def read(self, data: bytes, pos: int, end: int) -> tuple[list[Cell], int]:
         kind, pos = BYTE1.read(data, pos, end)
         if kind != "N":
-            raise RemoteProtocolError(f"invalid kind of tuple {kind!r} where N is due", fatal=False)
+            raise MalformedMessage(f"invalid kind of tuple {kind!r} where N is due")
         return _CELLS.read(data, pos, end)
 
     def write(self, out: bytearray, value: list[Cell]) -> None:
@@ -91,7 +92,7 @@ class _Old(Kind["OldTuple"]):
     def read(self, data: bytes, pos: int, end: int) -> tuple[OldTuple, int]:
         kind, pos = BYTE1.read(data, pos, end)
         if kind not in "KO":
-            raise RemoteProtocolError(f"invalid kind of tuple {kind!r} where K or O is due", fatal=False)
+            raise MalformedMessage(f"invalid kind of tuple {kind!r} where K or O is due")
         cells, pos = _CELLS.read(data, pos, end)
         return OldTuple(kind, cells), pos
 
