@@ -13,8 +13,8 @@ import febe
 import febe._kernel
 
 T = TypeVar("T")
-MODULES = ("binary", "dialogue", "encode", "errors", "fields", "floats", "frames", "kinds", "parameters", "parse",
-           "row", "rows", "text")
+MODULES = ("binary", "copy_binary", "copy_encode", "copy_fields", "copy_lines", "dialogue", "encode", "errors",
+           "fields", "floats", "frames", "kinds", "parameters", "parse", "row", "rows", "text")
 
 
 def _load() -> SimpleNamespace:

@@ -35,3 +35,18 @@ class ValueEncodeError(ValueError):
 
 class MalformedMessage(ValueError):
     """A message whose fields do not fit its frame, or make no sense."""
+
+
+class CopyFault(ValueError):
+    """COPY data that break their format; `line` counts from 0 in what was handed over.
+
+    `fault` says what is wrong: extra, missing (from `column` on), quote (not closed), default (of a column that has
+    none), encoding (escapes that make no UTF-8; the cause says where), count (`column` holds the count), size (a
+    negative length), cut (the end comes too early).
+    """
+
+    def __init__(self, line: int, fault: str, column: int = -1) -> None:
+        super().__init__(f"line {line}: {fault}")
+        self.line = line
+        self.fault = fault
+        self.column = column

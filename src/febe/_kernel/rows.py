@@ -151,6 +151,12 @@ def decode_value(kind: int, data: bytes) -> object:
     return _DECODE[code](data, 0, len(data))
 
 
+@cython.cfunc
+def read_value(kind: cython.int, data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) -> object:
+    """Decode one value of a hot kind where it lies."""
+    return _DECODE[kind](data, pos, size)
+
+
 def _called(function: Callable[[bytes], object]) -> Callable[[bytes, int, int], object]:
     return lambda data, pos, size: function(data[pos : pos + size])
 
