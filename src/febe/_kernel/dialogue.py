@@ -33,6 +33,7 @@ class Entry:
     answer = cython.declare(object, visibility="readonly")
     run = cython.declare(object, visibility="readonly")
     _read: Callable[..., tuple[Any, int]]
+    _encoded: dict[str, bytes]
     _limit: cython.Py_ssize_t
     _is_ready: cython.bint
     _last_in_clear: cython.bint
@@ -59,6 +60,7 @@ class Entry:
         self.answer = answer
         self.run = run
         self._read = message.reader.read
+        self._encoded = {body.decode(): made.encode() for body, made in known.items()}
         self._limit = message.limit
         self._is_ready = is_ready
         self._last_in_clear = last_in_clear
@@ -123,6 +125,7 @@ class Dialogue:
     _frame = cython.declare(cython.Py_ssize_t, visibility="public")
     _marks: Marks
     _before_session: Collection[Any]
+    _taking_requests: Collection[Any]
     _is_plain: cython.bint
 
     def __init__(
@@ -130,14 +133,16 @@ class Dialogue:
         state: object,
         marks: Marks,
         before_session: Collection[object],
+        taking_requests: Collection[object],
         incoming: Mapping[Any, Any],
         outgoing: Mapping[Any, Any],
         scanner: object,
         is_plain: bool,
     ) -> None:
-        """Begin in `state`; `incoming` and `outgoing` are the tables by state, `scanner` finds a session's frames.
+        """Begin in `state`.
 
-        `is_plain` says that no dialect changes what answers Bind and Execute.
+        `incoming` and `outgoing` give, by state, an Entry by type byte and by class.  `scanner` finds a session's
+        frames.  `is_plain` says that no dialect changes what answers Bind and Execute.
         """
         self.state = state
         self.transaction_status = "I"
@@ -156,6 +161,7 @@ class Dialogue:
         self._frame = 0
         self._marks = marks
         self._before_session = before_session
+        self._taking_requests = taking_requests
         self._is_plain = is_plain
 
     def receive(self, data: bytes) -> None:
@@ -277,6 +283,64 @@ class Dialogue:
             raise self._bad_frame(status)
         return None
 
+    def send(self, *messages: Any) -> bytes:
+        """Check that each message may be said now, note it, and return the bytes to give to the peer.
+
+        Errors: LocalProtocolError; the messages before the one refused are noted, so their bytes are lost: send what
+        may fail alone.
+        """
+        if len(messages) == 1:
+            return self._send(messages[0])
+        return b"".join([self._send(message) for message in messages])
+
+    @cython.ccall
+    def _send(self, message: Any) -> bytes:
+        entry: Entry
+        data: bytes
+        cls = type(message)
+        row = self._outgoing.get(self.state)
+        found = None if row is None else row.get(cls)
+        if found is None:
+            raise self._not_now(cls.__name__)
+        entry = found
+        if entry._is_ready:
+            data = entry._encoded[message.status]
+        elif entry._encoded:
+            data = entry._encoded[""]
+        else:
+            data = message.encode()
+        if entry._last_in_clear:
+            self._refuse_unread(cls)
+        if self.trace is not None:
+            self.trace(self.role, cls, data)
+        if entry.after is self._marks.queued:
+            answer = entry.answer
+            self._enqueue(answer(message) if callable(answer) else answer)
+            return data
+        if entry._is_ready:
+            self.transaction_status = message.status
+        self._move(entry.after)
+        return data
+
+    def send_run(self, cls: Any, data: bytes | bytearray) -> bytes | bytearray:
+        """Note messages that were encoded elsewhere: a run of DataRow or CopyData by the kernel, or one answer that is
+        kept encoded because it is sent again and again.
+
+        Errors: LocalProtocolError.
+        """
+        entry: Entry
+        row = self._outgoing.get(self.state)
+        found = None if row is None else row.get(cls)
+        if found is None:
+            raise self._not_now(cls.__name__)
+        entry = found
+        if entry.after is self._marks.queued or entry._is_ready:  # of which more has to be known
+            raise self._not_now(cls.__name__)
+        if self.trace is not None:
+            self._trace_frames(data)
+        self._move(entry.after)
+        return data
+
     def send_requests(self, answers: tuple[Any, ...], data: bytes) -> bytes:
         """Note requests that were encoded elsewhere (by the kernel): the state in which each is answered.
 
@@ -286,7 +350,7 @@ class Dialogue:
         if self.state is marks.idle:
             self.state = answers[0]
             self._pending.extend(answers[1:])
-        elif marks.queued in self._outgoing.get(self.state, {}).values():
+        elif self.state in self._taking_requests:
             self._pending.extend(answers)
         else:
             raise self._not_now("a request")

@@ -25,7 +25,7 @@ from febe.protocol.dialect import ANY_CODE, POSTGRESQL, RUNS, UNTYPED, Dialect
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError, UnsupportedVersion
 from febe.protocol.message import SMALL_FROM_BACKEND, Framing, Message, Sender
 from febe.protocol.run import CopyDataRun, DataRowRun
-from febe.protocol.startup import STARTUP_LIMIT, GSSENCAccepted, ReadyForQuery, SSLAccepted
+from febe.protocol.startup import STARTUP_LIMIT, GSSENCAccepted
 from febe.protocol.states import COPYING_IN, State
 
 _INT32 = Struct("!i")
@@ -39,8 +39,6 @@ _BEFORE_SESSION = _FIRST_PACKETS | _ENCRYPTION_ASKED | _AUTHENTICATING
 _MARKS = Marks(idle=State.IDLE, bind=State.BIND, execute=State.EXECUTE, sync=State.SYNC, queued=State.QUEUED,
                dropped=State.DROPPED, answered=State.ANSWERED, skipping=State.SKIPPING,
                copying_in=frozenset(COPYING_IN))
-# Looking up a member on its class takes 80 ns before Python 3.12.
-_QUEUED = State.QUEUED
 
 
 class DirectTLS(enum.Enum):
@@ -86,57 +84,12 @@ class Connection(Dialogue):
         self.peer: Final = Sender.BACKEND if role is Sender.FRONTEND else Sender.FRONTEND
         self.dialect: Final = dialect
         scanner, self._scanner_early = _scanners(dialect, self.peer)
-        super().__init__(State.START, _MARKS, _BEFORE_SESSION, dialect.rows[self.peer], dialect.tables[role], scanner,
-                         dialect is POSTGRESQL)
+        super().__init__(State.START, _MARKS, _BEFORE_SESSION, dialect.taking_requests, dialect.rows[self.peer],
+                         dialect.entries[role], scanner, dialect is POSTGRESQL)
         self.trace = trace
-
-    # Sending
-
-    def send(self, *messages: Message) -> bytes:
-        """Check that each message may be said now, note it, and return the bytes to give to the peer.
-
-        Errors: LocalProtocolError; the messages before the one refused are noted, so their bytes are lost: send what
-        may fail alone.
-        """
-        if len(messages) == 1:
-            return self._send(messages[0])
-        return b"".join([self._send(message) for message in messages])
-
-    def _send(self, message: Message) -> bytes:
-        cls = type(message)
-        after = self._outgoing.get(self.state, _NOTHING).get(cls)
-        if after is None:
-            raise self._not_now(cls.__name__)
-        data = _READY[message.status] if isinstance(message, ReadyForQuery) else message.encode()
-        if cls is SSLAccepted or cls is GSSENCAccepted:
-            self._refuse_unread(cls)
-        if self.trace is not None:
-            self.trace(self.role, cls, data)
-        if after is _QUEUED:
-            answer = self.dialect.requests[cls]
-            self._enqueue(answer if isinstance(answer, State) else answer(message))
-        else:
-            if isinstance(message, ReadyForQuery):
-                self.transaction_status = message.status
-            self._move(after)
-        return data
 
     def _not_now(self, what: str) -> LocalProtocolError:
         return LocalProtocolError(f"{what} cannot be sent now: {self.state.value}")
-
-    def send_run(self, cls: type[Message], data: bytes | bytearray) -> bytes | bytearray:
-        """Note messages that were encoded elsewhere: a run of DataRow or CopyData by the kernel, or one answer that is
-        kept encoded because it is sent again and again.
-
-        Errors: LocalProtocolError.
-        """
-        after = self._outgoing.get(self.state, _NOTHING).get(cls)
-        if after is None or after is _QUEUED or cls is ReadyForQuery:  # whose status has to be known
-            raise self._not_now(cls.__name__)
-        if self.trace is not None:
-            self._trace_frames(data)
-        self._move(after)
-        return data
 
     def _trace_frames(self, data: bytes | bytearray) -> None:
         assert self.trace is not None
@@ -301,8 +254,6 @@ class Connection(Dialogue):
         self.state, self._pending, self.transaction_status = other.state, other._pending, other.transaction_status
 
 
-_NOTHING: dict[type[Message], State] = {}
-_READY = {status: ReadyForQuery(status=status).encode() for status in "ITE"}
 
 _made: dict[tuple[Dialect, Sender], tuple[FrameScanner, FrameScanner]] = {}
 

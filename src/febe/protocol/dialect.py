@@ -32,6 +32,20 @@ _KNOWN: dict[type[Message], dict[bytes, Message]] = {
 RUNS: dict[type[Message], type[Run]] = {DataRow: DataRowRun, CopyData: CopyDataRun}
 
 
+def _row(entries: Mapping[type[Message], Entry]) -> Row:
+    row: Row = {}
+    for cls, entry in entries.items():
+        byte = ord(cls.type) if cls.type else UNTYPED
+        if cls.framing is Framing.STARTUP or cls.code is not None:
+            by_code: Any = row.setdefault(byte, {})
+            by_code[ANY_CODE if cls.code is None else cls.code] = entry
+        elif byte in row:
+            raise ValueError(f"{cls.__name__} shares its type byte in one state with {row[byte]}")
+        else:
+            row[byte] = entry
+    return row
+
+
 class Dialect:
     """The messages of one protocol, where each is legal, and who answers it how."""
 
@@ -40,27 +54,20 @@ class Dialect:
         self.name = name
         self.requests = dict(requests)
         self.tables: dict[Sender, Table] = {Sender.FRONTEND: frontend, Sender.BACKEND: backend}
+        self.entries: dict[Sender, dict[State, dict[type[Message], Entry]]] = {
+            sender: {state: {cls: self._entry(cls, after) for cls, after in table.get(state, {}).items()}
+                     for state in State} for sender, table in self.tables.items()}
         self.rows: dict[Sender, dict[State, Row]] = {
-            sender: {state: self._row(table.get(state, {})) for state in State}
-            for sender, table in self.tables.items()}
+            sender: {state: _row(entries) for state, entries in table.items()}
+            for sender, table in self.entries.items()}
+        self.taking_requests = frozenset(state for state, row in frontend.items() if State.QUEUED in row.values())
         self.messages: dict[Sender, frozenset[type[Message]]] = {
             sender: frozenset(cls for row in table.values() for cls in row) for sender, table in self.tables.items()}
 
-    def _row(self, entries: Mapping[type[Message], State]) -> Row:
-        row: Row = {}
-        for cls, after in entries.items():
-            entry = Entry(cls, after, known=_KNOWN.get(cls, {}) if cls.fields else {b"": cls()},
-                          answer=self.requests.get(cls), run=RUNS.get(cls), is_ready=cls is ReadyForQuery,
-                          last_in_clear=cls in (SSLAccepted, GSSENCAccepted))
-            byte = ord(cls.type) if cls.type else UNTYPED
-            if cls.framing is Framing.STARTUP or cls.code is not None:
-                by_code: Any = row.setdefault(byte, {})
-                by_code[ANY_CODE if cls.code is None else cls.code] = entry
-            elif byte in row:
-                raise ValueError(f"{cls.__name__} shares its type byte in one state with {row[byte]}")
-            else:
-                row[byte] = entry
-        return row
+    def _entry(self, cls: type[Message], after: State) -> Entry:
+        return Entry(cls, after, known=_KNOWN.get(cls, {}) if cls.fields else {b"": cls()},
+                     answer=self.requests.get(cls), run=RUNS.get(cls), is_ready=cls is ReadyForQuery,
+                     last_in_clear=cls in (SSLAccepted, GSSENCAccepted))
 
     def limits(self, sender: Sender) -> list[int]:
         """The longest length word per type byte (256 entries); -1 for a byte that no message has."""
