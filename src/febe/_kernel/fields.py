@@ -27,7 +27,7 @@ else:
 
 COMPILED: bool = cython.compiled
 
-CODES = "bhHiIqcsv*"
+CODES = "bhHiIqQcsv*"
 COUNTS = "hHi"
 """What a counted list may begin with."""
 
@@ -70,7 +70,7 @@ def _after(code: cython.Py_UCS4, data: bytes, pos: cython.Py_ssize_t, end: cytho
         pos += 2
     elif code == "i" or code == "I":
         pos += 4
-    elif code == "q":
+    elif code == "q" or code == "Q":
         pos += 8
     else:
         pos += 1
@@ -101,6 +101,9 @@ def _value(code: cython.Py_UCS4, data: bytes, pos: cython.Py_ssize_t, after: cyt
         return u16(data, pos)[0]
     if code == "q":
         return i64(data, pos)[0]
+    if code == "Q":
+        number: object = i64(data, pos)[0]
+        return number & 0xFFFFFFFFFFFFFFFF  # type: ignore[operator]
     if code == "b":
         byte = data[pos]
         return byte - ((byte & 0x80) << 1)
