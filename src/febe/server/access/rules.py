@@ -1,0 +1,71 @@
+"""The access rules of a server: pg_hba.conf and pg_ident.conf, read together and anew on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
+
+from febe.server.access.hba import Member, Request, Rule, parse_rule
+from febe.server.access.ident import Mapping, parse_mapping
+from febe.server.access.tokens import AccessFileError, Line, read_lines
+
+T = TypeVar("T")
+
+
+class AccessRules:
+    """First match decides; what matches none is refused.
+
+    Errors: AccessFileError with all that is wrong, a line for each, with its file and line number.
+    """
+
+    def __init__(self, hba: Path, ident: Path | None = None, *, methods: Collection[str]) -> None:
+        self._hba_file, self._ident_file, self._methods = hba, ident, methods
+        self.rules: tuple[Rule, ...] = ()
+        self.mappings: tuple[Mapping, ...] = ()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the files anew.  Errors: AccessFileError; what was read before stays."""
+        rules = _parsed(self._hba_file, lambda line: parse_rule(line, self._methods))
+        if not rules:
+            raise AccessFileError(f'configuration file "{self._hba_file}" contains no entries')
+        mappings = _parsed(self._ident_file, parse_mapping) if self._ident_file is not None else ()
+        self.rules, self.mappings = rules, mappings
+
+    @property
+    def look_up(self) -> bool:
+        """Whether finding a rule may ask a name server, and take its time."""
+        return any(rule.address.looks_up for rule in self.rules)
+
+    def find(self, request: Request, member: Member) -> Rule | None:
+        """The rule that decides about a connection."""
+        return next((rule for rule in self.rules if rule.matches(request, member)), None)
+
+    def check_map(self, name: str | None, user: str, system_name: str, member: Member) -> None:
+        """Whether `system_name`, which is proved, may act as `user` by the map of this name (check_usermap).
+
+        Errors: AccessFileError with the reason, for the log.
+        """
+        if not name:
+            if user != system_name:
+                raise AccessFileError(f"provided user name ({user}) and authenticated user name ({system_name}) "
+                                      "do not match")
+        elif not any(mapping.allows(system_name, user, member) for mapping in self.mappings if mapping.name == name):
+            raise AccessFileError(f'no match in usermap "{name}" for user "{user}" authenticated as "{system_name}"')
+
+
+def _parsed(path: Path, parse: Callable[[Line], T]) -> tuple[T, ...]:
+    found: list[T] = []
+    errors: list[str] = []
+    for line in read_lines(path):
+        try:
+            found.append(parse(line))
+        except AccessFileError as error:
+            errors.append(line.failure(str(error)))
+    if errors:
+        raise AccessFileError("\n".join(errors))
+    return tuple(found)
+
+
+__all__ = ["AccessRules"]
