@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from febe.protocol.connection import Connection, DataRowRun
+from febe.protocol.connection import Connection, CopyDataRun, DataRowRun
 from febe.protocol.message import Message, Sender
 from febe.protocol.simple import Query
 from febe.protocol.startup import VERSION_3_0, ReadyForQuery, StartupMessage
@@ -93,7 +93,7 @@ class Raw:
         """Say messages that may be said now."""
         self.send(self.core.send(*messages))
 
-    def answer(self) -> Message | DataRowRun | None:
+    def answer(self) -> Message | DataRowRun | CopyDataRun | None:
         """The next message; None when the server has closed."""
         while (event := self.core.next_event()) is None:
             try:
@@ -103,10 +103,10 @@ class Raw:
             if not data:
                 return None
             self.core.receive(data)
-        assert isinstance(event, Message | DataRowRun)
+        assert isinstance(event, Message | DataRowRun | CopyDataRun)
         return event
 
-    def answers(self) -> list[Message | DataRowRun]:
+    def answers(self) -> list[Message | DataRowRun | CopyDataRun]:
         """Messages up to ReadyForQuery, or all until the server closes."""
         found = []
         while (event := self.answer()) is not None:
@@ -115,12 +115,12 @@ class Raw:
                 break
         return found
 
-    def log_in(self, version: int = VERSION_3_0, **parameters: str) -> list[Message | DataRowRun]:
+    def log_in(self, version: int = VERSION_3_0, **parameters: str) -> list[Message | DataRowRun | CopyDataRun]:
         """Start-up where nothing has to be proved."""
         self.say(StartupMessage(version=version, parameters={"user": "demo"} | parameters))
         return self.answers()
 
-    def query(self, sql: str) -> list[Message | DataRowRun]:
+    def query(self, sql: str) -> list[Message | DataRowRun | CopyDataRun]:
         """A simple query and its answers."""
         self.say(Query(query=sql))
         return self.answers()

@@ -98,9 +98,10 @@ def error_response(text: str, *, sqlstate: str, severity: str = "ERROR", detail:
                                                 R=routine))
 
 
-def notice_response(text: str, *, sqlstate: str = "00000", severity: str = "NOTICE") -> NoticeResponse:
+def notice_response(text: str, *, sqlstate: str = "00000", severity: str = "NOTICE",
+                    where: str | None = None) -> NoticeResponse:
     """A NoticeResponse."""
-    return NoticeResponse(fields_by_code=_fields(text, sqlstate, severity))
+    return NoticeResponse(fields_by_code=_fields(text, sqlstate, severity, W=where))
 
 
 def _fields(text: str, sqlstate: str, severity: str, **others: object) -> dict[str, str]:

@@ -13,13 +13,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from febe.server.engine import ArrowStream, Column, Engine, EngineError, EngineSession, Prepared, Result
+from febe.server.engine import ArrowStream, Column, CopyTarget, Engine, EngineError, EngineSession, Prepared, Result
 from febe.server.listener import Listener, is_loopback
 from febe.server.session import Session
 from febe.server.users import UserSource
 
-__all__ = ["ArrowStream", "Column", "Engine", "EngineError", "EngineSession", "Listener", "Prepared", "Result",
-           "Session", "is_loopback", "run", "serve"]
+__all__ = ["ArrowStream", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession", "Listener", "Prepared",
+           "Result", "Session", "is_loopback", "run", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,

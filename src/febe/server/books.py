@@ -57,7 +57,7 @@ class Books:
         self._working = False
         self._cancelled = False
         self._stop = threading.Event()
-        self._notices: list[tuple[str, str, str]] = []
+        self._notices: list[tuple[str, str, str, str | None]] = []
 
     # For commands and functions
 
@@ -68,7 +68,11 @@ class Books:
 
     def warn(self, text: str, sqlstate: str) -> None:
         """Have a warning told before the statement is answered."""
-        self._notices.append((text, sqlstate, "WARNING"))
+        self._notices.append((text, sqlstate, "WARNING", None))
+
+    def tell(self, text: str, *, where: str | None = None) -> None:
+        """Have a notice told before the statement is answered."""
+        self._notices.append((text, "00000", "NOTICE", where))
 
     def understand(self, text: str, types: Sequence[int], offset: int) -> Prepared:
         """Prepare a statement that stands within another, from character `offset` on.  Errors: EngineError."""

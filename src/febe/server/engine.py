@@ -115,6 +115,27 @@ class Prepared(ABC):
         """Forget the statement."""
 
 
+class CopyTarget(ABC):
+    """A table that takes the rows of a COPY FROM STDIN, within the transaction that is open.
+
+    An engine without transactions has to keep the rows until `finish`: a COPY takes effect whole or not at all.
+    """
+
+    columns: tuple[Column, ...] = ()
+    """What each row has."""
+
+    @abstractmethod
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Take rows: one Python value per column.  Errors: EngineError."""
+
+    @abstractmethod
+    def finish(self) -> int:
+        """There are no more rows; give how many were taken.  Errors: EngineError."""
+
+    def close(self) -> None:  # noqa: B027 - where the transaction is rolled back, there is nothing left to do
+        """The COPY has failed; nothing of it stays."""
+
+
 class EngineSession(ABC):
     """One client's view of the engine.  Methods are called one at a time, except `cancel`."""
 
@@ -154,6 +175,14 @@ class EngineSession(ABC):
         Errors: EngineError (0A000) where that cannot be undone: the block stays a failed one.
         """
         raise EngineError("this engine has no savepoints", sqlstate="0A000")
+
+    def copy_into(self, table: str, columns: Sequence[str], where: str) -> CopyTarget:
+        """Open a table for COPY FROM.
+
+        `table` is its name as SQL, `columns` those that come, none for all, and `where` the condition that rows have to
+        meet, as SQL, or "".
+        """
+        raise EngineError("COPY FROM is not supported by this engine", sqlstate="0A000")
 
     def attach(self, facts: SessionFacts) -> None:  # noqa: B027 - most engines do not ask
         """Called once before the first statement: whom to ask about the client's session."""

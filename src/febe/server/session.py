@@ -39,6 +39,7 @@ from febe.protocol.states import State
 from febe.server import commands, sql
 from febe.server.books import Books
 from febe.server.command import Command
+from febe.server.copying import Copy
 from febe.server.engine import Column, EngineError, EngineSession, Result
 from febe.server.functions import FUNCTIONS, Functions, signature
 from febe.server.portals import Portal
@@ -139,7 +140,7 @@ class Session(Books):
         if found:
             self._offset = found[0].offset
             self.backend.works(message.query)
-            prepared = await self._work(self._prepare, found[0], message.parameter_types)
+            prepared = await self.work(self._prepare, found[0], message.parameter_types)
             statement = Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query)
         else:
             statement = Statement(None, name=message.statement)
@@ -196,6 +197,9 @@ class Session(Books):
         if portal.finished and statement.columns is None:
             raise EngineError(f'portal "{portal.name}" cannot be run', sqlstate="55000")
         self.backend.works(statement.text)
+        if isinstance(statement.prepared, Copy):
+            await self._copy(statement.prepared, portal)
+            return
         # A single Execute before Sync is a transaction by itself, which the engine can do without being told.
         alone = self.conversation.core.next_type == _SYNC
         await self._send_rows(portal, await self._first(portal, not alone, message.maximum_rows),
@@ -307,7 +311,7 @@ class Session(Books):
 
     # Inside
 
-    async def _work(self, call: Callable[..., T], *args: Any, waits: bool = False) -> T:
+    async def work(self, call: Callable[..., T], *args: Any, waits: bool = False) -> T:
         """Make a call that may reach the engine, or that waits."""
         if not (self._blocking or waits):
             return call(*args)
@@ -363,15 +367,15 @@ class Session(Books):
         """Run the portal's statement, or go on with it, and give its first rows."""
         prepared = portal.statement.prepared
         if isinstance(prepared, Command) and prepared.waits:
-            await self._work(self._enter, portal, implicit)
-            return await self._work(self._pull, portal, most, waits=True)
-        return await self._work(self._enter_and_pull, portal, implicit, most)
+            await self.work(self.enter, portal, implicit)
+            return await self.work(self._pull, portal, most, waits=True)
+        return await self.work(self._enter_and_pull, portal, implicit, most)
 
     def _enter_and_pull(self, portal: Portal, implicit: bool, most: int) -> Piece:
-        self._enter(portal, implicit)
+        self.enter(portal, implicit)
         return self._pull(portal, most)
 
-    def _enter(self, portal: Portal, implicit: bool) -> None:
+    def enter(self, portal: Portal, implicit: bool) -> None:
         """Have the transaction ready that the portal's statement is to run in."""
         transaction, prepared = self.transaction, portal.statement.prepared
         if portal.started or (isinstance(prepared, Command) and prepared.controls):
@@ -406,7 +410,7 @@ class Session(Books):
         prepared = portal.statement.prepared
         assert prepared is not None
         command = prepared if isinstance(prepared, Command) else None
-        if command is not None and command.waits:
+        if command is not None and (command.waits or isinstance(command, Copy)):
             return portal, None
         try:
             return portal, self._enter_and_pull(portal, several, 0)
@@ -418,11 +422,14 @@ class Session(Books):
 
     async def _answer_simply(self, statement: sql.Statement, *, several: bool) -> None:
         self._offset = statement.offset
-        portal, piece = await self._work(self._begin_simply, statement, several)
+        portal, piece = await self.work(self._begin_simply, statement, several)
         try:
             description = portal.statement.description(portal.formats)
             if description is not None:
                 self.conversation.say_run(RowDescription, description)
+            if isinstance(portal.statement.prepared, Copy):
+                await self._copy(portal.statement.prepared, portal)
+                return
             if piece is None:
                 piece = await self._first(portal, several, 0)
             if isinstance(piece, Exception):
@@ -431,9 +438,17 @@ class Session(Books):
             await self._send_rows(portal, piece, 0)
         finally:
             if portal.open:
-                await self._work(portal.close)
+                await self.work(portal.close)
             else:
                 portal.close()
+
+    async def _copy(self, copy: Copy, portal: Portal) -> None:
+        """Have the conversation that a COPY is; what comes in takes effect together."""
+        await self.work(self.enter, portal, copy.writes)
+        portal.finished = True
+        tag = await copy.converse(self)
+        self._say_notices()
+        self.conversation.say_run(CommandComplete, _complete(tag))
 
     async def _send_rows(self, portal: Portal, piece: Piece, limit: int) -> None:
         """Send a portal's rows as the engine gives them, and what ends them."""
@@ -452,7 +467,7 @@ class Session(Books):
                 break
             if conversation.waiting >= DELIVER_AT:
                 await conversation.deliver()
-            piece = await self._work(self._pull, portal, limit and limit - sent)
+            piece = await self.work(self._pull, portal, limit and limit - sent)
         self._say_notices(portal)
         if rows:
             self.say(PortalSuspended())
@@ -461,29 +476,30 @@ class Session(Books):
 
     def _say_notices(self, portal: Portal | None = None) -> None:
         if portal is not None:
-            self._notices += [(text, "00000", "NOTICE") for text in portal.notices()]
-        for text, sqlstate, severity in self._notices:
-            self.say(notice_response(text, sqlstate=sqlstate, severity=severity))
+            for text in portal.notices():
+                self.tell(text)
+        for text, sqlstate, severity, where in self._notices:
+            self.say(notice_response(text, sqlstate=sqlstate, severity=severity, where=where))
         self._notices.clear()
 
     async def _close_portal(self, name: str) -> None:
         if name in self.portals:
             if self.portals.get(name).open:
-                await self._work(self.portals.close, name)
+                await self.work(self.portals.close, name)
             else:
                 self.portals.close(name)
 
     async def _close_portals(self) -> None:
         """The transaction is over: portals are too, but for cursors that are held."""
         if self.portals.any_open:
-            await self._work(self.portals.transaction_ended)
+            await self.work(self.portals.transaction_ended)
         else:
             self.portals.transaction_ended()
 
     async def _end_series(self) -> None:
         """A query string, a pipeline or a function call is over: outside a block, what it did is committed."""
         if self.transaction.implicit:
-            await self._work(self.transaction.end_implicit)
+            await self.work(self.transaction.end_implicit)
         elif self.effects and self.transaction.block is Block.NONE:
             self.committing()
             self.transaction_ended(True)
@@ -495,7 +511,7 @@ class Session(Books):
         """Tell the client, and undo what the transaction did."""
         position = error.position + self._offset if error.position is not None else None
         if self.in_transaction:
-            await self._work(self.transaction.fail)
+            await self.work(self.transaction.fail)
         else:
             if self.effects:
                 self.transaction_ended(False)

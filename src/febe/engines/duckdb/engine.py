@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from febe.engines.duckdb import _driver, errors, sources, statements
+from febe.engines.duckdb.copying import DuckDBCopy, check_allowed
 from febe.engines.duckdb.prepared import Context, Statement, prepare
 from febe.engines.duckdb.stream import ResultStream
 from febe.server.engine import Engine, EngineError, EngineSession
@@ -182,6 +183,12 @@ class DuckDBSession(EngineSession):
     def rollback(self) -> None:
         """Roll back; results still open end here."""
         self._end("ROLLBACK")
+
+    def copy_into(self, table: str, columns: Sequence[str], where: str) -> DuckDBCopy:
+        """Open a table for COPY FROM."""
+        check_allowed(self._engine.read_only)
+        self.free()
+        return DuckDBCopy(self, self._con, table, columns, where)
 
     # DuckDB has no savepoints.  What is true of PostgreSQL's all the same can be had: they may be set and released, and
     # gone back to where nothing was written since.

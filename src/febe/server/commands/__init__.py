@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from febe.server.command import Command, refused
+from febe.server.command import Command
 from febe.server.commands import (
+    copy,
     cursors,
     functions,
     holdings,
@@ -38,10 +39,6 @@ def find(session: Session, statement: Statement) -> Command | None:
     return make(session, Words(statement.sql)) if make is not None else None
 
 
-def _unsupported(what: str) -> Callable[[Session, Words], Command]:
-    return lambda session, words: refused(what)
-
-
 _VERBS: dict[str, Callable[[Any, Words], Command | None]] = {
     "BEGIN": transactions.opening("BEGIN"),
     "START": transactions.opening("START TRANSACTION"),
@@ -66,5 +63,5 @@ _VERBS: dict[str, Callable[[Any, Words], Command | None]] = {
     "UNLISTEN": notifications.unlisten,
     "NOTIFY": notifications.notify,
     "DISCARD": holdings.discard,
-    "COPY": _unsupported("COPY"),
+    "COPY": copy.copy,
 }
