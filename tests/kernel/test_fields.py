@@ -67,11 +67,18 @@ class TestReader:
 
     @pytest.mark.parametrize(("code", "data", "value"), [
         ("b", b"\xff", -1), ("h", b"\xff\xfe", -2), ("H", b"\xff\xfe", 65534), ("i", b"\xff\xff\xff\xfe", -2),
-        ("I", b"\xff\xff\xff\xfe", 2**32 - 2), ("q", b"\x80" + bytes(7), -2**63), ("c", b"S", "S"),
+        ("I", b"\xff\xff\xff\xfe", 2**32 - 2), ("q", b"\x80" + bytes(7), -2**63),
+        ("Q", b"\x80" + bytes(7), 2**63), ("B", b"\xff", 255), ("c", b"S", "S"),
         ("s", b"\xc3\xa9\xff\0", "é\udcff"), ("v", b"\0\0\0\2ab", b"ab"), ("v", b"\0\0\0\0", b""),
         ("v", b"\xff\xff\xff\xff", None), ("*", b"all", b"all"), ("*", b"", b"")])
     def test_plain(self, kernel: SimpleNamespace, code: str, data: bytes, value: object) -> None:
         assert self.read(kernel, code, data) == value
+
+    def test_no_such_code(self, kernel: SimpleNamespace) -> None:
+        with pytest.raises(ValueError, match="no code of a field: 'x'"):
+            kernel.fields.FieldReader(Made, [("field", "x", None)])
+        with pytest.raises(ValueError, match="no code of a field: 'hh'"):
+            kernel.fields.read_field("hh", b"", 0, 0)
 
     def test_counted(self, kernel: SimpleNamespace) -> None:
         assert self.read(kernel, ("H", "h", 2), b"\0\2\0\1\xff\xff") == [1, -1]

@@ -4,8 +4,8 @@
 A message declares its fields once (`febe.protocol.message`); these loops go over the declaration.  What lies plainly on
 the wire has a code here, a letter; any other field comes with a Python callable.
 
-    b Int8     h Int16    H Int16, unsigned    i Int32    I Int32, unsigned    q Int64
-    c Byte1    s String   v Int32 length and that many bytes, -1 for NULL      * all that is left
+    b Int8     h Int16    i Int32    q Int64    B, H, I, Q the same, unsigned
+    c Byte1    s String   v Int32 length and that many bytes, -1 for NULL    * all that is left
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ except ModuleNotFoundError:  # the compiler needs the literal import
 from febe._kernel.errors import MalformedMessage
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.wire import i16, i32, i64, u16, u32
+    from cython.cimports.febe._kernel.wire import i16, i32, i64, u16, u32, u64
 else:
-    from febe._kernel.wire import i16, i32, i64, u16, u32
+    from febe._kernel.wire import i16, i32, i64, u16, u32, u64
 
 COMPILED: bool = cython.compiled
 
-CODES = "bhHiIqQcsv*"
+CODES = "bBhHiIqQcsv*"
 COUNTS = "hHi"
 """What a counted list may begin with."""
 
@@ -102,8 +102,9 @@ def _value(code: cython.Py_UCS4, data: bytes, pos: cython.Py_ssize_t, after: cyt
     if code == "q":
         return i64(data, pos)[0]
     if code == "Q":
-        number: object = i64(data, pos)[0]
-        return number & 0xFFFFFFFFFFFFFFFF  # type: ignore[operator]
+        return u64(data, pos)[0]
+    if code == "B":
+        return data[pos]
     if code == "b":
         byte = data[pos]
         return byte - ((byte & 0x80) << 1)
@@ -144,6 +145,8 @@ def _check(data: bytes, pos: int, end: int) -> None:
 def read_field(code: str, data: bytes, pos: cython.Py_ssize_t, end: cython.Py_ssize_t) -> tuple[Any, int]:
     """Read one plain field: (value, position after it).  Errors: MalformedMessage."""
     after: cython.Py_ssize_t
+    if len(code) != 1 or code not in CODES:
+        raise ValueError(f"no code of a field: {code!r}")
     _check(data, pos, end)
     after = _after(code, data, pos, end)
     return _value(code, data, pos, after), after
@@ -181,6 +184,8 @@ class FieldReader:
             self._plans.append(plan)
             self._conditions.append(condition)
             if isinstance(plan, str):
+                if len(plan) != 1 or plan not in CODES:
+                    raise ValueError(f"no code of a field: {plan!r}")
                 codes += plan
             elif isinstance(plan, tuple):
                 codes += _COUNTED if len(plan) == 3 else _CHOICE

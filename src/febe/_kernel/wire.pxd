@@ -102,6 +102,9 @@ cdef inline (unsigned int,) u32(bytes data, Py_ssize_t pos) noexcept:
 cdef inline (long long,) i64(bytes data, Py_ssize_t pos) noexcept:
     return (<long long>febe_load8(PyBytes_AS_STRING(data) + pos),)
 
+cdef inline (unsigned long long,) u64(bytes data, Py_ssize_t pos) noexcept:
+    return (febe_load8(PyBytes_AS_STRING(data) + pos),)
+
 cdef inline (float,) f4(bytes data, Py_ssize_t pos) noexcept:
     return (febe_f4(PyBytes_AS_STRING(data) + pos),)
 

@@ -13,6 +13,7 @@ u16 = Struct("!H").unpack_from
 i32 = Struct("!i").unpack_from
 u32 = Struct("!I").unpack_from
 i64 = Struct("!q").unpack_from
+u64 = Struct("!Q").unpack_from
 f4 = Struct("!f").unpack_from
 f8 = Struct("!d").unpack_from
 row_head = Struct("!BiH").unpack_from
