@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
         value = import_module("febe._kernel").KIND
     elif name in _PLACES:
         value = getattr(import_module(_PLACES[name]), name)
-    elif name in ("aio", "errors", "server"):
+    elif name in ("aio", "errors", "publish", "replication", "server", "xc"):
         return import_module(f"febe.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -149,9 +149,6 @@ class Dialogue:
         self.trace = None
         self._pending = deque()
         self._broken = None
-        self._incoming = dict(incoming)
-        self._outgoing = dict(outgoing)
-        self._scanner = scanner
         self._data = b""
         self._pos = 0
         self._later = []
@@ -161,7 +158,21 @@ class Dialogue:
         self._frame = 0
         self._marks = marks
         self._before_session = before_session
+        self._speak(taking_requests, incoming, outgoing, scanner, is_plain)
+
+    def _speak(
+        self,
+        taking_requests: Collection[object],
+        incoming: Mapping[Any, Any],
+        outgoing: Mapping[Any, Any],
+        scanner: object,
+        is_plain: bool,
+    ) -> None:
+        """Go on by these tables."""
         self._taking_requests = taking_requests
+        self._incoming = dict(incoming)
+        self._outgoing = dict(outgoing)
+        self._scanner = scanner
         self._is_plain = is_plain
 
     def receive(self, data: bytes) -> None:

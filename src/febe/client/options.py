@@ -24,6 +24,7 @@ from febe.flows.errors import NotSupported
 from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications
 from febe.protocol.connection import Trace
+from febe.protocol.dialect import Dialect
 from febe.types.registry import Registry
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +57,7 @@ class Options(TypedDict, total=False):
 
     `settings` are run-time parameters to start with.  `statement_cache_size` is how many prepared statements a
     connection keeps; 0 prepares each anew and leaves nothing behind.  `trace` is called with every message.
+    `dialect` is for peers that are no PostgreSQL.
     """
 
     service: str
@@ -114,6 +116,7 @@ class Options(TypedDict, total=False):
     on_notice: Notices
     on_notification: Notifications
     trace: Trace
+    dialect: Dialect
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,7 +171,7 @@ class Target:
 
 
 # What is no text: it goes to the session as it is.
-_OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace")
+_OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace", "dialect")
 
 
 def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os.environ) -> Plan:

@@ -30,6 +30,7 @@ from febe.protocol.authentication import (
     SASLResponse,
 )
 from febe.protocol.connection import Connection
+from febe.protocol.dialect import POSTGRESQL, Dialect
 from febe.protocol.errors import AuthenticationError, ConnectionLost, PostgresError, postgres_error
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
@@ -79,6 +80,7 @@ class Login:
     on_notice: Notices | None = None
     on_notification: Notifications | None = None
     trace: Trace | None = None
+    dialect: Dialect = POSTGRESQL
 
 
 async def connect(port: Stream, login: Login) -> Session:
@@ -101,7 +103,7 @@ class _Opening:
     def __init__(self, port: Stream, login: Login) -> None:
         self.port = port
         self.login = login
-        self.core = Connection(Sender.FRONTEND, trace=login.trace)
+        self.core = Connection(Sender.FRONTEND, dialect=login.dialect, trace=login.trace)
         self.session = Session(self.core, port, types=login.types, statement_cache_size=login.statement_cache_size,
                                on_notice=login.on_notice, on_notification=login.on_notification)
         self.minimum, self.requested = version_range(login.min_protocol_version, login.max_protocol_version)

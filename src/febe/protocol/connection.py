@@ -82,11 +82,18 @@ class Connection(Dialogue):
             raise ValueError("a connection is a frontend or a backend")
         self.role: Final = role
         self.peer: Final = Sender.BACKEND if role is Sender.FRONTEND else Sender.FRONTEND
-        self.dialect: Final = dialect
+        self.dialect = dialect
         scanner, self._scanner_early = _scanners(dialect, self.peer)
         super().__init__(State.START, _MARKS, _BEFORE_SESSION, dialect.taking_requests, dialect.rows[self.peer],
                          dialect.entries[role], scanner, dialect is POSTGRESQL)
         self.trace = trace
+
+    def speak(self, dialect: Dialect) -> None:
+        """Go on in another dialect: a server learns from the StartupMessage which one is meant."""
+        self.dialect = dialect
+        scanner, self._scanner_early = _scanners(dialect, self.peer)
+        self._speak(dialect.taking_requests, dialect.rows[self.peer], dialect.entries[self.role], scanner,
+                    dialect is POSTGRESQL)
 
     def _not_now(self, what: str) -> LocalProtocolError:
         return LocalProtocolError(f"{what} cannot be sent now: {self.state.value}")

@@ -179,6 +179,9 @@ class Listener:
             logger.info("direct TLS refused from %s", _address(port))
             return
         user, database = _names(first)
+        dialect = self._session.dialect(first)
+        if dialect is not conversation.core.dialect:
+            conversation.core.speak(dialect)
         version = settle_version(conversation, first)
         if self._open >= self._most:
             raise FatalError("sorry, too many clients already", "53300")
@@ -210,7 +213,7 @@ class Listener:
         process_id = 0
         try:
             for name, value in (*parse_options(startup.parameters.get("options", "")), *opening.items()):
-                session.parameters.start(name, value)
+                session.start_with(name, value)
             key = self._keys.issue(version, session.cancel)
             process_id = key.process_id
             port.interrupt = session.cancel

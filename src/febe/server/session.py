@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from febe.flows.serve import DELIVER_AT, Conversation, error_response, notice_response
 from febe.protocol.asynchronous import NotificationResponse
 from febe.protocol.connection import Event
+from febe.protocol.dialect import POSTGRESQL, Dialect
 from febe.protocol.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from febe.protocol.extended import (
     Bind,
@@ -34,7 +35,7 @@ from febe.protocol.extended import (
 from febe.protocol.function import FunctionCall, FunctionCallResponse
 from febe.protocol.message import Message
 from febe.protocol.simple import CommandComplete, DataRow, EmptyQueryResponse, Query, RowDescription
-from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery
+from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery, StartupMessage
 from febe.protocol.states import State
 from febe.server import commands, sql
 from febe.server.books import Books
@@ -87,6 +88,11 @@ class Session(Books):
         self._handlers: dict[type[object], Callable[[Any], Awaitable[None]]] = {
             Query: self.on_query, Parse: self.on_parse, Bind: self.on_bind, Describe: self.on_describe,
             Execute: self.on_execute, Close: self.on_close, Sync: self.on_sync, FunctionCall: self.on_function_call}
+
+    @classmethod
+    def dialect(cls, startup: StartupMessage) -> Dialect:
+        """What to speak with a client that says this first.  Errors: EngineError when it is refused."""
+        return POSTGRESQL
 
     # What the loop calls
 
@@ -183,7 +189,7 @@ class Session(Books):
         if description is None:
             self.say(NoData())
         else:
-            self.conversation.say_run(RowDescription, description)
+            self.describe(description)
 
     async def on_execute(self, message: Execute) -> None:
         """Run a portal, or go on with it, up to a number of rows."""
@@ -244,6 +250,14 @@ class Session(Books):
     def say(self, *messages: Message) -> None:
         """Answer with these messages."""
         self.conversation.say(*messages)
+
+    def describe(self, description: bytes) -> None:
+        """Say what the rows look like; `description` is a RowDescription, encoded."""
+        self.conversation.say_run(RowDescription, description)
+
+    def start_with(self, name: str, value: str) -> None:
+        """Take a run-time parameter of the StartupMessage.  Errors: EngineError."""
+        self.parameters.start(name, value)
 
     def start(self, key: BackendKeyData) -> None:
         """Say what follows AuthenticationOk: the parameters, the cancel key, ReadyForQuery."""
@@ -426,7 +440,7 @@ class Session(Books):
         try:
             description = portal.statement.description(portal.formats)
             if description is not None:
-                self.conversation.say_run(RowDescription, description)
+                self.describe(description)
             if isinstance(portal.statement.prepared, Copy):
                 await self._copy(portal.statement.prepared, portal)
                 return
