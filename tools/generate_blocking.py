@@ -22,10 +22,13 @@ Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
 WORDS = {
     r"\basync def\b": "def",
     r"\bawait ": "",
+    r"-> Flow\[(.*)\]:": r"-> \1:",
+    r"from febe.flows.query import Flow\n": "",
     r"__aenter__": "__enter__",
     r"__aexit__": "__exit__",
     r"\brun_asyncio\b": "run_blocking",
-    "such as KeyboardInterrupt or a cancellation": "such as KeyboardInterrupt",
+    "by KeyboardInterrupt or a cancellation": "by KeyboardInterrupt",
+    r"Any number of tasks (.*), each request": r"Threads \1, each request",
 }
 
 

@@ -342,15 +342,24 @@ def test_healing(connection: Client, change: str, kept: bool) -> None:
         assert run() == [("1",)]
 
 
-def test_no_healing_inside_a_transaction(connection: Client) -> None:
-    connection.execute("create temp table i (a int4)")
+def test_no_healing_inside_a_transaction(connect: Connect) -> None:
+    connection, other = connect(), connect()
+    connection.execute("drop table if exists i; create table i (a int4)")
     connection.fetch("select * from i")
-    connection.execute("begin; alter table i add b int4")
+    connection.execute("begin")
+    other.execute("alter table i add b int4")
     with pytest.raises(PostgresError, match="cached plan") as caught:
         connection.fetch("select * from i")
     assert "prepared anew" in caught.value.__notes__[0]
-    connection.execute("rollback; alter table i add c int4; insert into i values (1, 2)")
+    connection.execute("rollback; insert into i values (1, 2)")
     assert connection.fetch("select * from i") == [(1, 2)]
+
+
+def test_its_own_changes_need_no_healing(connection: Client) -> None:
+    connection.execute("create temp table j (a int4)")
+    connection.fetch("select * from j")
+    connection.execute("begin; alter table j add b int4; insert into j values (1, 2)")
+    assert connection.fetch("select * from j") == [(1, 2)]
 
 
 # Ends
@@ -409,6 +418,20 @@ def test_import_needs_the_standard_library_only() -> None:
     done = subprocess.run([sys.executable, "-c", code, there.stdout], env=os.environ, capture_output=True, text=True,
                           check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_callback_cannot_use_its_own_connection(pg18: Postgres) -> None:
+    raised: list[Exception] = []
+
+    def nested(_: PostgresError) -> None:
+        try:
+            connection.execute("select")
+        except Exception as error:
+            raised.append(error)
+
+    with febe.connect(pg18.dsn(), on_notice=nested) as connection:
+        connection.execute("do $$ begin raise warning 'now'; end $$")
+    assert "busy" in str(raised[0])
 
 
 def test_threads_take_turns(postgres: Postgres) -> None:

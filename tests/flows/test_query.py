@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,10 +104,12 @@ def test_first_row_and_first_value() -> None:
         await bound(backend)
         await bound(backend)
         await parse(backend, column("a"))
-        await bound(backend, *two, tag="SELECT 2")
+        await bound(backend, two[0], tag="SELECT 2")
         await backend.expect(Terminate)
 
-    assert conversation(client, script) == [(1,), 1, None, None, "SELECT 2"]
+    *rest, executed = conversation(client, script)
+    assert rest == [(1,), 1, None, None]
+    assert (executed, executed.rows, executed.rowcount, executed.columns[0].name) == ("SELECT 2", [(1,)], 2, "a")
 
 
 def test_the_cache_is_bounded_and_closes_what_it_drops() -> None:
@@ -135,35 +138,38 @@ def test_the_cache_is_bounded_and_closes_what_it_drops() -> None:
     conversation(client, script, statement_cache_size=2)
 
 
-def test_without_a_cache_the_unnamed_statement_is_used_within_one_sync() -> None:
+def test_without_a_cache_each_flight_has_its_own_parse() -> None:
     async def client(session: Session) -> Any:
         rows = await query.fetch(session, "q", (1,))
         with pytest.raises(EncodeError):
             await query.fetch(session, "q", ("x",))
+        changed = await query.fetch(session, "q", (1,))
         with pytest.raises(PostgresError):
             await query.fetch(session, "q", (1,))
-        return rows
+        return rows, changed
 
-    async def flush(backend: Backend) -> None:
-        parsed, _ = await backend.expect_all(Parse, Describe)  # Flush makes no event
-        assert parsed.statement == ""
-        await backend.say(ParseComplete(), ParameterDescription(parameter_types=[INT4]), NoData())
+    async def flight(backend: Backend, *columns: FieldDescription, rows: tuple[bytes, ...] = ()) -> None:
+        parsed, _bind, _describe, _execute, _sync = await backend.expect_all(Parse, Bind, Describe, Execute, Sync)
+        assert (parsed.statement, parsed.parameter_types) == ("", [INT4])
+        await backend.say(ParseComplete(), BindComplete(), RowDescription(columns=list(columns)),
+                          *(DataRow(values=[row]) for row in rows), CommandComplete(tag="SELECT"), READY)
 
     async def script(backend: Backend) -> None:
-        await flush(backend)
-        await bound(backend)
-        # A parameter that does not fit: the implicit transaction that Parse began is ended all the same.
-        await flush(backend)
-        await backend.expect(Sync)
-        await backend.say(READY)
-        # An error after Flush: nothing is answered until Sync.
+        assert (await parse(backend, column("a"), parameters=(INT4,))).statement == ""
+        await flight(backend, replace(column("a"), format=1), rows=(b"\0\0\0\1",))
+        # Without a cache each run is described; a parameter that does not fit stops it before anything is run.
+        await parse(backend, column("a"), parameters=(INT4,))
+        # The table has changed between the two flights: what the second one says counts.
+        await parse(backend, column("a"), parameters=(INT4,))
+        await flight(backend, replace(column("b", TEXT), format=1), rows=(b"text",))
+        await parse(backend, column("a"), parameters=(INT4,))
         await backend.expect_all(Parse)
         await backend.say(error("42601"))
         await backend.expect(Sync)
         await backend.say(READY)
         await backend.expect(Terminate)
 
-    assert conversation(client, script, statement_cache_size=0) == []
+    assert conversation(client, script, statement_cache_size=0) == ([(1,)], [("text",)])
 
 
 def test_a_parameter_that_does_not_fit_is_named_and_nothing_is_sent() -> None:
@@ -494,29 +500,6 @@ def test_an_interrupted_exchange_ends_the_session() -> None:
     assert session.is_closed
     with pytest.raises(ConnectionLost, match="KeyboardInterrupt"):
         run(query.fetch(session, "select", ()))
-
-
-def test_a_callback_cannot_use_its_own_connection() -> None:
-    raised: list[Exception] = []
-    sessions: list[Session] = []
-
-    def nested(_: PostgresError) -> None:
-        try:
-            query.execute(sessions[0], "select", ()).send(None)
-        except Exception as error:
-            raised.append(error)
-
-    async def client(session: Session) -> None:
-        sessions.append(session)
-        await query.execute(session, "select", ())
-
-    async def script(backend: Backend) -> None:
-        await backend.expect(Query)
-        await backend.say(NOTICE, CommandComplete(tag="SELECT 0"), READY)
-        await backend.expect(Terminate)
-
-    conversation(client, script, on_notice=nested)
-    assert "busy" in str(raised[0])
 
 
 def test_statements_closed_and_forgotten() -> None:

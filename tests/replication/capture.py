@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Coroutine, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
 
 import febe
 from febe.client.options import resolve
-from febe.client.run_blocking import Runner, open_session
+from febe.client.run_blocking import open_session, run
 from febe.flows import replicate
 from febe.flows.close import close
 from febe.flows.session import Session
+from febe.ports.blocking import BlockingPort
 from febe.protocol.connection import CopyDataRun
 from febe.protocol.lsn import parse_lsn
 from febe.protocol.message import Sender
@@ -19,18 +19,13 @@ from febe.protocol.replication import STREAMING, PrimaryKeepalive, StandbyStatus
 from febe.protocol.replication_commands import CreateReplicationSlot, DropReplicationSlot, StartReplication
 from tests.peers.postgres import Postgres
 
-T = TypeVar("T")
-
-
-def run(flow: Coroutine[Any, Any, T]) -> T:
-    """Run a flow on a blocking port."""
-    return Runner().run(flow)
-
 
 @contextlib.contextmanager
 def walsender(server: Postgres, mode: str = "database", user: str = "postgres") -> Iterator[Session]:
     """A replication connection; `mode` is the start-up parameter `replication`."""
     session = open_session(resolve(server.dsn(user), {"settings": {"replication": mode}}))
+    assert isinstance(session.port, BlockingPort)
+    session.port.lock.acquire()  # `run` is for who holds the connection
     try:
         yield session
     finally:

@@ -11,44 +11,47 @@ from typing import Any, Self, Unpack
 from febe._kernel.row import Row
 from febe.client.base import BaseConnection, BaseStatement
 from febe.client.options import Options, resolve
-from febe.client.run_asyncio import Runner, open_session
+from febe.client.run_asyncio import open_session, runner
 from febe.flows import close, prepare, query
 from febe.flows.prepare import Statement
+from febe.flows.query import Flow
+from febe.flows.result import Result
 from febe.flows.session import Session
 
 
 class Connection(BaseConnection):
     """A connection to a server; `connect` makes it.
 
-    One request is under way at a time: another one waits until its answer is there.  An exception that interrupts a
-    request, such as KeyboardInterrupt or a cancellation, closes the connection.
+    Any number of tasks may use it at once: what they ask goes out at once too, each request with an end of its own, so
+    that one fails without the others.  A request that is interrupted, by KeyboardInterrupt or a cancellation, is
+    cancelled at the server, and the connection goes on.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._run = Runner().run
+        self._run = runner(session)
 
-    async def fetch(self, sql: str, *args: object) -> list[Row]:
+    def fetch(self, sql: str, *args: object) -> Flow[list[Row]]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.
 
         Errors: PostgresError, EncodeError, DecodeError, NotSupported for COPY, ConnectionLost.
         """
-        return await self._run(query.fetch(self._session, sql, args))
+        return self._run(query.fetch(self._session, sql, args))
 
-    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+    def fetchrow(self, sql: str, *args: object) -> Flow[Row | None]:
         """Run a statement and return its first row, None if there is none.  Errors: as `fetch`."""
-        return await self._run(query.fetchrow(self._session, sql, args))
+        return self._run(query.fetchrow(self._session, sql, args))
 
-    async def fetchval(self, sql: str, *args: object) -> Any:
+    def fetchval(self, sql: str, *args: object) -> Flow[Any]:
         """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
-        return await self._run(query.fetchval(self._session, sql, args))
+        return self._run(query.fetchval(self._session, sql, args))
 
-    async def execute(self, sql: str, *args: object) -> str:
-        """Run and return the command tag, such as `INSERT 0 1`.
+    def execute(self, sql: str, *args: object) -> Flow[Result]:
+        """Run and return the command tag, such as `INSERT 0 1`, with the rows and columns that came before it.
 
-        Without parameters `sql` may hold several statements, and the last one's tag is returned.  Errors: as `fetch`.
+        Without parameters `sql` may hold several statements: `results` has what each gave.  Errors: as `fetch`.
         """
-        return await self._run(query.execute(self._session, sql, args))
+        return self._run(query.execute(self._session, sql, args))
 
     async def prepare(self, sql: str) -> PreparedStatement:
         """Prepare a statement for the session's lifetime.  Errors: PostgresError, ConnectionLost."""
@@ -74,21 +77,21 @@ class PreparedStatement(BaseStatement):
         self._run = connection._run
         self._statement = statement
 
-    async def fetch(self, *args: object) -> list[Row]:
+    def fetch(self, *args: object) -> Flow[list[Row]]:
         """Run it and return its rows.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetch(self._session, self._statement, args))
+        return self._run(query.fetch(self._session, self._statement, args))
 
-    async def fetchrow(self, *args: object) -> Row | None:
+    def fetchrow(self, *args: object) -> Flow[Row | None]:
         """Run it and return its first row, None if there is none.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetchrow(self._session, self._statement, args))
+        return self._run(query.fetchrow(self._session, self._statement, args))
 
-    async def fetchval(self, *args: object) -> Any:
+    def fetchval(self, *args: object) -> Flow[Any]:
         """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
-        return await self._run(query.fetchval(self._session, self._statement, args))
+        return self._run(query.fetchval(self._session, self._statement, args))
 
-    async def execute(self, *args: object) -> str:
-        """Run it, drop its rows, and return the command tag.  Errors: as `Connection.fetch`."""
-        return await self._run(query.execute(self._session, self._statement, args))
+    def execute(self, *args: object) -> Flow[Result]:
+        """Run it and return its command tag, with the rows that came before it.  Errors: as `Connection.fetch`."""
+        return self._run(query.execute(self._session, self._statement, args))
 
     async def close(self) -> None:
         """Have the server forget it.  Run after that, it is prepared anew."""

@@ -15,12 +15,17 @@ from febe.protocol.errors import AuthenticationError, ConnectionLost, ConnectTim
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
 
+CANCEL_SECONDS = 5.0
+"""How long a cancel request may take; a server that does not take it goes on with what it does."""
+
 
 class BaseConnection:
     """What there is to know about a connection; nothing here asks the server."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        if not session.statements and session.pooled is False:
+            session.pooled = None
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -119,4 +124,4 @@ def check_peer(target: Target, port: Any) -> None:
             raise AuthenticationError(f'requirepeer specifies "{wanted}", but actual peer user name is "{found}"')
 
 
-__all__ = ["BaseConnection", "BaseStatement", "check_peer", "not_connected", "not_in_time", "where"]
+__all__ = ["CANCEL_SECONDS", "BaseConnection", "BaseStatement", "check_peer", "not_connected", "not_in_time", "where"]

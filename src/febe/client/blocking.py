@@ -11,22 +11,24 @@ from typing import Any, Self, Unpack
 from febe._kernel.row import Row
 from febe.client.base import BaseConnection, BaseStatement
 from febe.client.options import Options, resolve
-from febe.client.run_blocking import Runner, open_session
+from febe.client.run_blocking import open_session, runner
 from febe.flows import close, prepare, query
 from febe.flows.prepare import Statement
+from febe.flows.result import Result
 from febe.flows.session import Session
 
 
 class Connection(BaseConnection):
     """A connection to a server; `connect` makes it.
 
-    One request is under way at a time: another one waits until its answer is there.  An exception that interrupts a
-    request, such as KeyboardInterrupt, closes the connection.
+    Threads may use it at once: what they ask goes out at once too, each request with an end of its own, so
+    that one fails without the others.  A request that is interrupted, by KeyboardInterrupt, is
+    cancelled at the server, and the connection goes on.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._run = Runner().run
+        self._run = runner(session)
 
     def fetch(self, sql: str, *args: object) -> list[Row]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.
@@ -43,10 +45,10 @@ class Connection(BaseConnection):
         """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
         return self._run(query.fetchval(self._session, sql, args))
 
-    def execute(self, sql: str, *args: object) -> str:
-        """Run and return the command tag, such as `INSERT 0 1`.
+    def execute(self, sql: str, *args: object) -> Result:
+        """Run and return the command tag, such as `INSERT 0 1`, with the rows and columns that came before it.
 
-        Without parameters `sql` may hold several statements, and the last one's tag is returned.  Errors: as `fetch`.
+        Without parameters `sql` may hold several statements: `results` has what each gave.  Errors: as `fetch`.
         """
         return self._run(query.execute(self._session, sql, args))
 
@@ -86,8 +88,8 @@ class PreparedStatement(BaseStatement):
         """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
         return self._run(query.fetchval(self._session, self._statement, args))
 
-    def execute(self, *args: object) -> str:
-        """Run it, drop its rows, and return the command tag.  Errors: as `Connection.fetch`."""
+    def execute(self, *args: object) -> Result:
+        """Run it and return its command tag, with the rows that came before it.  Errors: as `Connection.fetch`."""
         return self._run(query.execute(self._session, self._statement, args))
 
     def close(self) -> None:

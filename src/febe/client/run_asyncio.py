@@ -3,61 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from febe.client.base import check_peer, not_in_time
+from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
 from febe.client.options import Plan, Target
 from febe.client.reach import open_at, reach
+from febe.flows.cancel import cancel
+from febe.flows.query import Flow
 from febe.flows.session import Session
 from febe.ports.asyncio import AsyncioPort, connect_tcp, connect_unix
 
 T = TypeVar("T")
 
 
-class Runner:
-    """Runs flows one at a time: a second task waits until the first one's answer is there, in the order of asking.
+def runner(session: Session) -> Callable[[Flow[T]], Flow[T]]:
+    """How flows are run: asyncio awaits them as they are."""
+    return _as_it_is
 
-    What asyncio.Lock does, without its cost where nobody waits.
-    """
 
-    def __init__(self) -> None:
-        self._busy = False
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def run(self, flow: Coroutine[Any, Any, T]) -> T:
-        if self._busy:
-            await self._turn(flow)
-        self._busy = True
-        try:
-            return await flow
-        finally:
-            self._busy = False
-            if self._waiting:
-                self._next()
-
-    async def _turn(self, flow: Coroutine[Any, Any, T]) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except BaseException:
-            flow.close()
-            if turn.done() and not turn.cancelled():  # it was our turn, and we do not take it
-                self._busy = False
-                self._next()
-            raise
-
-    def _next(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                # Busy already: who asks before the woken task runs is behind it.
-                self._busy = True
-                turn.set_result(None)
-                return
+def _as_it_is(flow: Flow[T]) -> Flow[T]:
+    return flow
 
 
 async def open_session(plan: Plan) -> Session:
@@ -72,18 +41,38 @@ async def _dial(target: Target) -> Session:
     port: AsyncioPort | None = None
     try:
         async with asyncio.timeout(target.connect_timeout) as limit:
-            if target.is_unix:
-                port = await connect_unix(target.address)
-            else:
-                port = await connect_tcp(target.address, target.port, target.plan.tcp)
+            port = await _connect(target)
             check_peer(target, port)
-            return await open_at(port, target)
+            session = await open_at(port, target)
     except BaseException as error:
         if port is not None:
             port.abort()
         if isinstance(error, TimeoutError) and limit.expired():
             raise not_in_time(target) from error
         raise
+    session.cancel = partial(_cancel, target, session)
+    return session
 
 
-__all__ = ["Runner", "open_session"]
+async def _connect(target: Target) -> AsyncioPort:
+    if target.is_unix:
+        return await connect_unix(target.address)
+    return await connect_tcp(target.address, target.port, target.plan.tcp)
+
+
+async def _cancel(target: Target, session: Session) -> None:
+    """Have the server cancel what the session does, whether the task is cancelled meanwhile or not."""
+    asking = asyncio.ensure_future(_ask_to_cancel(target, session))
+    while not asking.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait((asking,))
+    asking.result()
+
+
+async def _ask_to_cancel(target: Target, session: Session) -> None:
+    with contextlib.suppress(TimeoutError, OSError):  # a server that takes no connection goes on with the request
+        async with asyncio.timeout(CANCEL_SECONDS):
+            await cancel(await _connect(target), session.process_id, session.secret_key)
+
+
+__all__ = ["open_session", "runner"]

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import threading
 import time
 from collections.abc import Coroutine
+from functools import partial
+from threading import get_ident
 from typing import Any, TypeVar
 
-from febe.client.base import check_peer, not_in_time
+from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
 from febe.client.options import Plan, Target
 from febe.client.reach import open_at, reach
+from febe.flows.cancel import cancel
 from febe.flows.session import Session
-from febe.ports.blocking import connect_tcp, connect_unix
-from febe.protocol.errors import ConnectTimeout
+from febe.ports.blocking import BlockingPort, connect_tcp, connect_unix
+from febe.protocol.errors import ConnectTimeout, Error
 
 T = TypeVar("T")
 
 
 class Runner:
-    """Runs flows one at a time: a second thread waits until the first one's answer is there."""
+    """Runs flows to their end in the thread that asks; it holds the connection except while it waits."""
 
-    def __init__(self) -> None:
-        # A callback that uses its own connection gets that connection's error, not a dead-lock.
-        self._lock = threading.RLock()
+    def __init__(self, port: BlockingPort) -> None:
+        self._port = port
+        self._lock = port.lock
 
-    def run(self, flow: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
+    def __call__(self, flow: Coroutine[Any, Any, T]) -> T:
+        port, lock = self._port, self._lock
+        if lock.locked() and port.held_by == get_ident():
+            flow.close()
+            raise Error("the connection is busy: a callback cannot use its own connection")
+        with lock:
+            port.held_by = get_ident()
             try:
-                flow.send(None)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-        raise AssertionError("a flow on a blocking port has suspended")
+                return run(flow)
+            finally:
+                port.held_by = None
+
+
+def run(flow: Coroutine[Any, Any, T]) -> T:
+    """Run a flow to its end."""
+    try:
+        flow.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("a flow on a blocking port has suspended")
+
+
+def runner(session: Session) -> Runner:
+    """How flows are run."""
+    assert isinstance(session.port, BlockingPort)
+    return Runner(session.port)
 
 
 def open_session(plan: Plan) -> Session:
@@ -39,17 +61,18 @@ def open_session(plan: Plan) -> Session:
     async def lookup(name: str, port: int, flags: int) -> list[Any]:
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
 
-    return Runner().run(reach(plan, _dial, lookup))
+    session = run(reach(plan, _dial, lookup))
+    assert isinstance(session.port, BlockingPort)
+    session.port.lock.release()
+    return session
 
 
 async def _dial(target: Target) -> Session:
+    """Open a session whose connection this thread holds."""
     started = time.monotonic()
     seconds = target.connect_timeout
     try:
-        if target.is_unix:
-            port = connect_unix(target.address, seconds)
-        else:
-            port = connect_tcp(target.address, target.port, seconds, target.plan.tcp)
+        port = _connect(target, seconds)
     except TimeoutError as error:
         raise not_in_time(target) from error
     try:
@@ -64,7 +87,25 @@ async def _dial(target: Target) -> Session:
     except ConnectTimeout as error:
         raise not_in_time(target) from error
     port.set_deadline(None)
+    session.cancel = partial(_cancel, target, session)
     return session
 
 
-__all__ = ["Runner", "open_session"]
+def _connect(target: Target, seconds: float | None) -> BlockingPort:
+    if target.is_unix:
+        port = connect_unix(target.address, seconds)
+    else:
+        port = connect_tcp(target.address, target.port, seconds, target.plan.tcp)
+    port.lock.acquire()
+    return port
+
+
+async def _cancel(target: Target, session: Session) -> None:
+    """Have the server cancel what the session does."""
+    with contextlib.suppress(OSError):  # a server that takes no connection goes on with the request
+        port = _connect(target, CANCEL_SECONDS)
+        port.set_deadline(CANCEL_SECONDS)
+        await cancel(port, session.process_id, session.secret_key)
+
+
+__all__ = ["Runner", "open_session", "run", "runner"]

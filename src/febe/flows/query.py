@@ -7,19 +7,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from febe._kernel.row import Row
 from febe.flows.answer import Answer, converse
-from febe.flows.errors import EncodeError
-from febe.flows.prepare import Statement, cached, describe, discard
+from febe.flows.prepare import KNOWN, TOLD, Flight, Statement, cached, decoder, describe, discard
+from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.protocol.errors import PostgresError
-from febe.protocol.extended import Sync
-from febe.protocol.simple import Query
+from febe.protocol.simple import CommandComplete, EmptyQueryResponse, Query, RowDescription
 from febe.protocol.states import State
 
 T = TypeVar("T")
 Flow: TypeAlias = "Coroutine[Any, Any, T]"
-
-_IDLE = State.IDLE  # see protocol/connection.py
-_ANSWERS = (State.BIND, State.EXECUTE, State.SYNC)
 
 
 def is_stale(error: PostgresError) -> bool:
@@ -47,66 +43,105 @@ def first_value(answer: Answer) -> Any:
     return next(iter(answer.rows[0]), None) if answer.rows else None
 
 
-def command_tag(answer: Answer) -> str:
+def result(answer: Answer) -> Result:
     """What `execute` gives."""
-    return answer.tag
+    return Result(answer.tag, answer.rows or [], answer.columns)
+
+
+_ONE = (first_row, first_value)
 
 
 async def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Callable[[Answer], T]) -> T:
     """Run SQL by way of the statement cache, or a prepared statement, and return what `give` makes of the answer.
 
     No row limit is sent where one row is wanted: the statement runs to its end as it does otherwise, and may run in
-    parallel.  A statement that went stale is prepared again and run once more, unless that would happen inside a
-    transaction, which the error has ended.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session
-    goes on.
+    parallel.  A statement that went stale is described again and run once more, unless the error has failed a
+    transaction.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session goes on.
     """
-    core = session.core
     again = True
     while True:
-        statement = session.statements.get(what) if isinstance(what, str) else what
-        if statement is None:
-            statement = what = await cached(session, what)  # type: ignore[arg-type]
-            again = False
-        elif statement is not session.latest:
+        if isinstance(what, str):
+            statement = session.statements.get(what)
+            if statement is None:
+                statement = cached(session, what)
+        else:
+            statement = what
+        if statement is not session.latest:
             session.used(statement)
-        if not statement.ready:
+        if session.held_by is not None:
+            await session.admission()
+        while not statement.ready:
             await describe(session, statement)
-            again = False
-        if core.state is not _IDLE:
-            raise session.unusable()
-        status = core.transaction_status
-        try:
-            out = statement.request(args)
-        except EncodeError:
-            if not statement.name:
-                await converse(session, core.send(Sync()), Answer(session, None))
-            raise
-        answer = Answer(session, None if give is command_tag else statement.decode, give is not all_rows)
-        answer.columns = statement.columns
-        await converse(session, core.send_requests(_ANSWERS, out), answer)
+        answer = Flight(session, statement, one=give in _ONE, tagged=give is result)
+        out = statement.request(args)
+        states = KNOWN if answer.brief else TOLD
+        if statement.copies_in:
+            async with session.alone():
+                await converse(session, states, out, answer)
+        else:
+            await converse(session, states, out, answer)
         error = answer.error
         if error is None:
             if answer.failure is not None:
                 raise answer.failure
             return give(answer)
         # Once bound, the error is that of something else which the statement itself did.
-        if not answer.bound and is_stale(error):
+        if not answer.bound and (is_stale(error) or (not answer.brief and error.sqlstate == "08P01")):
             discard(session, statement)
-            if again and status == "I":
+            if again and answer.status == "I":
+                again = False
                 continue
             error.add_note("febe: the statement was prepared before the change and is prepared anew when it is next "
                            "run; inside a transaction that cannot be done in silence, because the error has failed it")
         answer.check()
 
 
-async def run_simple(session: Session, sql: str) -> str:
-    """Run a query string, which may hold several statements; drop the rows and return the last command tag."""
-    if session.core.state is not _IDLE:
-        raise session.unusable()
-    answer = Answer(session, None)
-    await converse(session, session.core.send(Query(query=sql)), answer)
+class Script(Answer):
+    """The answer to a query string: a result for each statement."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, None)
+        self.results: list[Result] = []
+
+    def _row_description(self, event: RowDescription) -> None:
+        self.columns = event.columns
+        self.rows = None
+        if not self.is_abandoned:
+            self.decode = decoder(self.session.types, event.columns)
+
+    def _command_complete(self, event: CommandComplete) -> None:
+        super()._command_complete(event)
+        self._next()
+
+    def _empty_query(self, event: EmptyQueryResponse) -> None:
+        super()._empty_query(event)
+        self._next()
+
+    def _next(self) -> None:
+        self.results.append(Result(self.tag, self.rows or [], self.columns))
+        self.rows, self.decode, self.columns = None, None, []
+
+
+async def script(session: Session, sql: str) -> list[Result]:
+    """Run a query string, which may hold several statements, and return the result of each."""
+    if session.held_by is not None:
+        await session.admission()
+    answer = Script(session)
+    out = Query(query=sql).encode()
+    if "stdin" in sql.lower():  # data that follows would be taken for its own
+        async with session.alone():
+            await converse(session, _QUERY, out, answer)
+    else:
+        await converse(session, _QUERY, out, answer)
     answer.check()
-    return answer.tag
+    return answer.results
+
+
+async def last(session: Session, sql: str) -> Result:
+    """The result of the last statement of a query string; it knows the others'."""
+    given = await script(session, sql)
+    given[-1].results = tuple(given)
+    return given[-1]
 
 
 # Plain functions: a coroutine around another would cost on every resumption.
@@ -126,11 +161,13 @@ def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) 
     return run(session, what, args, first_value)
 
 
-def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[str]:
-    """The command tag, the rows dropped; SQL without parameters is a simple query and may be several statements."""
+def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Result]:
+    """The result; SQL without parameters is a simple query and may be several statements, the last of which counts."""
     if args or isinstance(what, Statement):
-        return run(session, what, args, command_tag)
-    return run_simple(session, what)
+        return run(session, what, args, result)
+    return last(session, what)
 
 
-__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run", "run_simple"]
+_QUERY = (State.QUERY,)
+
+__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run", "script"]

@@ -1,9 +1,12 @@
-"""A frontend's session: the core, its port, and what the server has told about itself."""
+"""A frontend's session: the core, its port, what is being asked, and what the server has told about itself."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from febe.protocol.asynchronous import NoticeResponse, NotificationResponse
@@ -14,7 +17,8 @@ from febe.protocol.states import State
 from febe.types.registry import TYPES, Registry
 
 if TYPE_CHECKING:
-    from febe.flows.port import Stream
+    from febe.flows.answer import Answer, Between
+    from febe.flows.port import Signal, Stream
     from febe.flows.prepare import Statement
 
 STATEMENT_CACHE_SIZE = 100
@@ -27,8 +31,11 @@ Notifications = Callable[[NotificationResponse], object]
 class Session:
     """One conversation as a frontend sees it; flows are functions on it.
 
-    `statements` is the cache of prepared statements by SQL, the least recently used first; `discarded` names those that
-    the server is told to close with the next Parse.
+    `answers` is what has been asked and not yet answered, in order.  Any number of flows may ask; one of them is
+    `reading` for all (flows/answer.py).  `statements` is the cache of prepared statements by SQL, the least recently
+    used first; `discarded` names those that the server is told to close with the next Parse.  `pooled` says that a
+    pooler may change the server between two transactions, so that no prepared statement is found again; None: not
+    known yet.
     """
 
     def __init__(self, core: Connection, port: Stream, *, types: Registry | None = None,
@@ -41,14 +48,30 @@ class Session:
         self.process_id = 0
         self.secret_key = b""
         self.protocol_version = VERSION_3_0
+        self.answers: deque[Answer] = deque()
+        self.cancel: Callable[[], Awaitable[None]] | None = None
+        self.reading = False
+        self.held_by: object = None
         self.statement_cache_size = statement_cache_size
         self.statements: OrderedDict[str, Statement] = OrderedDict()
         self.latest: Statement | None = None
         self.discarded: list[str] = []
+        self.pooled: bool | None = False
+        self.probing = False
         self.on_notice = on_notice
         self.on_notification = on_notification
+        self._admission: deque[Signal] = deque()
+        self._prefix = f"febe_{secrets.token_hex(4)}_"
         self._names = 0
         self._why: str | None = None
+        self.is_over = False
+
+    @cached_property
+    def between(self) -> Between:
+        """What takes what the server says while nothing is due."""
+        from febe.flows.answer import Between
+
+        return Between(self, None)
 
     @property
     def is_closed(self) -> bool:
@@ -56,9 +79,53 @@ class Session:
         return self._why is not None or self.core.state in (State.TERMINATED, State.CLOSED)
 
     def new_name(self) -> str:
-        """A name that no statement of this session has had."""
+        """A name that no statement of any session has: behind a pooler, many share one server."""
         self._names += 1
-        return f"febe_{self._names}"
+        return f"{self._prefix}{self._names}"
+
+    def flush_statements(self, tag: str) -> None:
+        """Have every statement described anew when it is used next; DISCARD and DEALLOCATE have freed them already."""
+        for statement in self.statements.values():
+            statement.forget()
+            if not tag.startswith("D") or tag.startswith("DROP"):
+                self.discarded.append(statement.name)
+        self.statements.clear()
+        self.latest = None
+
+    # Who may write
+
+    async def admission(self) -> None:
+        """Wait while another flow has the session to itself.
+
+        Errors: Error when that is the task or thread which asks, for it would wait for ever.
+        """
+        while self.held_by is not None:
+            if self.held_by == self.port.me():
+                raise Error("the connection is in the middle of a stream, a COPY or a pipeline of this same task: "
+                            "finish it first, or use another connection")
+            signal = self.port.signal()
+            self._admission.append(signal)
+            await signal.wait()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Have the session to oneself: what others ask waits, what they asked before is answered before.
+
+        Errors: as `admission`.
+        """
+        await self.admission()
+        self.held_by = self.port.me()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let others ask again."""
+        self.held_by = None
+        waiting, self._admission = self._admission, deque()
+        for signal in waiting:
+            signal.set()
 
     def used(self, statement: Statement) -> None:
         """Note that a statement is the one used last."""
@@ -75,13 +142,21 @@ class Session:
         return Error(f"the connection is busy: {self.core.state.value}")
 
     def lost(self, error: BaseException) -> None:
-        """Note that an exchange was left in the middle: nothing may follow it, because answers would be mistaken."""
+        """Note that the conversation cannot go on, and tell all who wait for an answer."""
         if self._why is None:
             name = type(error).__name__
+            self.is_over = True
             self._why = str(error) if isinstance(error, Error) else f"{name} interrupted an exchange with the server"
             if not isinstance(error, Error):
                 error.add_note("febe: the connection was closed, because its answer was not read to the end")
             self.port.abort()
+        answers, self.answers = self.answers, deque()
+        said = answers[0].error if answers else None
+        for answer in answers:
+            if answer.error is None and said is not None and said.is_fatal:  # what came after it was not looked at
+                answer.error = postgres_error(said.fields)
+            answer.cut_off(error)
+        self.release()
 
     def farewell(self, error: PostgresError) -> None:
         """Note that the server went away by itself, between requests."""
@@ -90,6 +165,7 @@ class Session:
 
     def closed(self, why: str) -> None:
         """Note why nothing more can be asked."""
+        self.is_over = True
         if self._why is None:
             self._why = why
 

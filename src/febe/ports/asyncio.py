@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+from febe.flows.port import READY
 from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
@@ -29,6 +30,24 @@ CLOSE_SECONDS = 5.0
 """How long `aclose` waits for a peer that does not read what was sent last."""
 
 
+class AsyncioSignal:
+    """A future that may be waited for before or after it is set, by one task."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    def wait(self) -> Awaitable[None]:
+        """Suspend until it is set."""
+        return self._future
+
+    def set(self) -> None:
+        """Let the waiter go on."""
+        if not self._future.done():
+            self._future.set_result(None)
+
+
 class AsyncioPort(asyncio.Protocol):
     """One connection.  `interrupt`, when set, is called when the peer goes away while `run` works.
 
@@ -37,12 +56,13 @@ class AsyncioPort(asyncio.Protocol):
 
     def __init__(self, connected: Callable[[AsyncioPort], object] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._new_future: Callable[[], asyncio.Future[bytes]] = self._loop.create_future
+        self._new_future: Callable[[], asyncio.Future[None]] = self._loop.create_future
         self._connected = connected
         self._transport: asyncio.Transport
         self._received: list[bytes] = []
+        self._unsent: list[bytes] = []
         self._received_size = 0
-        self._waiter: asyncio.Future[bytes] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._held_back = False
         self._reading_paused = False
@@ -65,13 +85,13 @@ class AsyncioPort(asyncio.Protocol):
             self._connected(self)
 
     def data_received(self, data: bytes) -> None:
+        self._received.append(data)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
-                waiter.set_result(data)
+                waiter.set_result(None)
                 return
-        self._received.append(data)
         self._received_size += len(data)
         if self._received_size >= READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
@@ -99,22 +119,62 @@ class AsyncioPort(asyncio.Protocol):
 
     # What flows call
 
-    async def exchange(self, out: bytes) -> bytes:
-        """Send all of `out` and return what arrives, at least one byte.  Errors: ConnectionLost."""
-        if out:
+    def write(self, out: bytes) -> None:
+        """Take bytes to send; never waits.
+
+        While somebody waits for an answer already, what others write goes out together at the end of this turn of the
+        loop.
+        """
+        if self._unsent:
+            self._unsent.append(out)
+        elif self._waiter is None:
             self._transport.write(out)
+        else:
+            self._unsent.append(out)
+            self._loop.call_soon(self._write_unsent)
+
+    def wait(self) -> Awaitable[None]:
+        """Suspend until there are bytes to take; a cancellation loses none.  Errors: ConnectionLost."""
         if self._received:
-            return self._take()
+            return READY
         if self._ended is not None:
             raise self._lost()
         # Whoever sets a result takes it away; a cancelled one is passed over.
         self._waiter = waiter = self._new_future()
-        return await waiter
+        return waiter
+
+    def take(self) -> bytes:
+        """All that has arrived."""
+        received = self._received
+        data = received[0] if len(received) == 1 else b"".join(received)
+        received.clear()
+        self._received_size = 0
+        if self._reading_paused:
+            self._reading_paused = False
+            if not self._closed.done():
+                self._transport.resume_reading()
+        return data
+
+    def signal(self) -> AsyncioSignal:
+        """Something for one task to wait for."""
+        return AsyncioSignal(self._loop)
+
+    def me(self) -> object:
+        """The task that runs."""
+        return asyncio.current_task()
+
+    async def exchange(self, out: bytes) -> bytes:
+        """Send all of `out` and return what arrives, at least one byte.  Errors: ConnectionLost."""
+        if out:
+            self.write(out)
+        await self.wait()
+        return self.take()
 
     async def flush(self, out: bytes) -> None:
         """Send all of `out`, holding back while the peer does not read.  Errors: ConnectionLost."""
         if self._closed.done() or isinstance(self._ended, ConnectTimeout):
             raise self._lost()
+        self._write_unsent()
         if out:
             self._transport.write(out)
         if len(out) >= YIELD_BYTES and not self._held_back:
@@ -189,6 +249,7 @@ class AsyncioPort(asyncio.Protocol):
     async def aclose(self) -> None:
         """Close the connection once what was sent has left, or after `CLOSE_SECONDS`."""
         self.set_deadline(None)
+        self._write_unsent()
         self._transport.close()
         if not self._closed.done():
             with contextlib.suppress(TimeoutError):
@@ -213,15 +274,11 @@ class AsyncioPort(asyncio.Protocol):
             self._worker = ThreadPoolExecutor(1, "febe-connection")
         return self._worker
 
-    def _take(self) -> bytes:
-        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-        self._received.clear()
-        self._received_size = 0
-        if self._reading_paused:
-            self._reading_paused = False
-            if not self._closed.done():
-                self._transport.resume_reading()
-        return data
+    def _write_unsent(self) -> None:
+        unsent = self._unsent
+        if unsent:
+            self._transport.write(b"".join(unsent))
+            unsent.clear()
 
     def _lost(self) -> ConnectionLost:
         # A new one each time: an exception raised twice would keep the frames of both

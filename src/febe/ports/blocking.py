@@ -1,7 +1,9 @@
 """A port on a blocking socket.
 
 A request that fits the socket's buffer is one `send` and one `recv`: the socket stays in blocking mode, and no poll
-comes before either.  `exchange` never suspends, so that `coroutine.send(None)` runs a whole flow.
+comes before either.  Nothing here ever suspends, so that `coroutine.send(None)` runs a whole flow.
+
+Threads share a connection as tasks do: a flow holds `lock` except where a task would be suspended.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import selectors
 import socket
 import time
 from collections.abc import Mapping
+from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any
 
@@ -23,54 +26,130 @@ LARGE_READ = 1 << 18
 _PIECE = 1 << 20
 """The most that is offered to the system at once while reading goes on beside."""
 
-# Windows has no such flag; there everything goes the way of what does not fit, which is slower and as right.
-_DONT_WAIT: int | None = getattr(socket, "MSG_DONTWAIT", None)
+# Windows has no such flag; there the socket itself never waits, and every answer is waited for with a poll.
+_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+
+
+class BlockingSignal:
+    """What one thread waits for; it lets go of the connection meanwhile."""
+
+    __slots__ = ("_port", "_set")
+
+    def __init__(self, port: BlockingPort) -> None:
+        self._port = port
+        self._set = Lock()
+        self._set.acquire()
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        self._port.lock.release()
+        try:
+            self._set.acquire()
+        finally:
+            self._port._lock_again()
+
+    def set(self) -> None:
+        """Let the waiter go on."""
+        if self._set.locked():
+            self._set.release()
 
 
 class BlockingPort:
     """One connection of a program that may wait."""
 
     def __init__(self, connected: socket.socket) -> None:
-        connected.settimeout(None)
+        connected.settimeout(None if _DONT_WAIT else 0)
+        self.lock = Lock()
+        self.held_by: int | None = None
+        self._reading = Lock()
         self._socket = connected
         self._send = connected.send
         self._recv = connected.recv
-        self._size = SMALL_READ
+        self._size = (SMALL_READ,)
+        self._received: list[bytes] = []
+        self._unsent = bytearray()
         self._deadline: float | None = None
+
+    def write(self, out: bytes) -> None:
+        """Take bytes to send; what the system does not take at once is sent by `wait`."""
+        if self._unsent:
+            self._unsent += out
+            return
+        try:
+            sent = self._send(out, _DONT_WAIT)
+        except OSError:  # full, or broken, which `wait` finds out after the peer's last words
+            sent = 0
+        if sent != len(out):
+            self._unsent += out[sent:]
+
+    async def wait(self) -> None:
+        """Return when there are bytes to take; Ctrl-C loses none.  Errors: ConnectionLost."""
+        received = self._received
+        if received:
+            return
+        self.lock.release()
+        try:
+            with self._reading:
+                if received:  # by who sent much meanwhile
+                    return
+                if self._unsent or self._deadline is not None or not _DONT_WAIT:
+                    self._move(True, until_read=True)
+                else:
+                    # In one step as far as signals are concerned: what a handler raises comes when the bytes are in
+                    # the list.
+                    received.extend(map(self._recv, self._size))
+        except OSError as error:
+            self._last_words(error)
+        finally:
+            self._lock_again()
+        if len(received[-1]) == self._size[0]:
+            self._size = (LARGE_READ,)
+        elif not received[-1]:
+            received.pop()
+            if not received:
+                raise _closed()
+
+    def take(self) -> bytes:
+        """All that has arrived."""
+        received = self._received
+        data = received[0] if len(received) == 1 else b"".join(received)
+        received.clear()
+        return data
+
+    def signal(self) -> BlockingSignal:
+        """Something for one thread to wait for."""
+        return BlockingSignal(self)
+
+    def me(self) -> object:
+        """The thread that runs."""
+        return get_ident()
 
     async def exchange(self, out: bytes) -> bytes:
         """Send all of `out` and return what arrives, at least one byte.  Errors: ConnectionLost."""
-        if self._deadline is not None:
-            return self._exchange_timed(out)
-        try:
-            if out:
-                if _DONT_WAIT is None:
-                    return self._exchange_large(out)
-                sent = self._send(out, _DONT_WAIT)
-                if sent != len(out):
-                    return self._exchange_large(out[sent:])
-            size = self._size
-            data = self._recv(size)
-        except BlockingIOError:
-            return self._exchange_large(out)
-        except OSError as error:
-            return self._last_words(error)
-        if len(data) == size:
-            self._size = LARGE_READ
-        elif not data:
-            raise _closed()
-        return data
+        if out:
+            self.write(out)
+        await self.wait()
+        return self.take()
 
     async def flush(self, out: bytes) -> None:
-        """Send all of `out`.  Errors: ConnectionLost."""
+        """Send all of `out`, and keep what arrives meanwhile unless another thread reads.  Errors: ConnectionLost."""
+        self.write(out)
+        if not self._unsent:
+            return
+        self.lock.release()
+        reads = self._reading.acquire(blocking=False)
         try:
-            self._socket.sendall(out)
+            self._move(reads, until_read=False)
         except OSError as error:
             raise _lost(error) from error
+        finally:
+            if reads:
+                self._reading.release()
+            self._lock_again()
 
     async def aclose(self) -> None:
         """Close the connection."""
-        self._socket.close()
+        self.abort()
 
     def abort(self) -> None:
         """Close the connection."""
@@ -87,62 +166,49 @@ class BlockingPort:
         """What asyncio's transports know by the same names: `socket`."""
         return {"socket": self._socket}.get(name)
 
-    def _exchange_large(self, out: bytes) -> bytes:
-        """Send what does not fit the system's buffer, and read meanwhile: the peer may do the same."""
-        received: list[bytes] = []
-        left = memoryview(out)
-        self._socket.setblocking(False)
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
-                while left:
-                    ((_, ready),) = selector.select()
+    def _move(self, reads: bool, *, until_read: bool) -> None:
+        """Send what is left, and read beside it, because the peer may do the same; then, if asked, until bytes came."""
+        unsent, received = self._unsent, self._received
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_WRITE)
+            while unsent or (until_read and not received):
+                wanted = (selectors.EVENT_WRITE if unsent else 0) | (selectors.EVENT_READ if reads else 0)
+                selector.modify(self._socket, wanted)
+                found = selector.select(self._seconds_left())
+                if not found:
+                    raise ConnectTimeout("nothing was agreed within the time allowed", retry_is_safe=True)
+                ready = found[0][1]
+                with contextlib.suppress(BlockingIOError):
                     if ready & selectors.EVENT_READ:
-                        received.append(self._recv(LARGE_READ))
+                        received.extend(map(self._recv, (LARGE_READ,), (_DONT_WAIT,)))
                         if not received[-1]:
-                            raise _closed()
-                    if ready & selectors.EVENT_WRITE:
-                        with contextlib.suppress(BlockingIOError):
-                            left = left[self._send(left[:_PIECE]):]
-        except OSError as error:
-            return b"".join(received) or self._last_words(error)
-        finally:
-            self._socket.setblocking(True)
+                            return
+                    if ready & selectors.EVENT_WRITE and unsent:
+                        # A copy, for another thread may add to it meanwhile
+                        del unsent[:self._send(bytes(unsent[:_PIECE]), _DONT_WAIT)]
+
+    def _lock_again(self) -> None:
         try:
-            return b"".join(received) or self._recv(self._size) or self._last_words(None)
-        except OSError as error:
-            return self._last_words(error)
-
-    def _exchange_timed(self, out: bytes) -> bytes:
-        try:
-            self._socket.settimeout(self._seconds_left())
-            self._socket.sendall(out)
-            self._socket.settimeout(self._seconds_left())
-            data = self._recv(SMALL_READ)
-        except TimeoutError:
-            raise ConnectTimeout("nothing was agreed within the time allowed", retry_is_safe=True) from None
-        except OSError as error:
-            return self._last_words(error)
+            self.lock.acquire()
+        except BaseException:  # Ctrl-C while another thread had it: who let it go must have it to go on
+            self.lock.acquire()
+            raise
         finally:
-            self._socket.settimeout(None)
-        return data or self._last_words(None)
+            self.held_by = get_ident()
 
-    def _seconds_left(self) -> float:
-        assert self._deadline is not None
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
+    def _seconds_left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def _last_words(self, error: OSError | None) -> bytes:
-        """What the peer said before it went away, which may be why; else ConnectionLost."""
-        if error is not None:
-            with contextlib.suppress(OSError):
-                data = self._recv(SMALL_READ)
-                if data:
-                    return data
-            raise _lost(error) from error
-        raise _closed()
+    def _last_words(self, error: OSError) -> None:
+        """Take what the peer said before it went away, which may be why; else raise ConnectionLost."""
+        if self._received:
+            return
+        with contextlib.suppress(OSError):
+            data = self._recv(SMALL_READ, _DONT_WAIT)
+            if data:
+                self._received.append(data)
+                return
+        raise _lost(error) from error
 
 
 def _lost(error: OSError) -> ConnectionLost:

@@ -20,6 +20,22 @@ def _turn() -> Generator[None, None, None]:
     yield
 
 
+class MemorySignal:
+    """Waits by letting others go on."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    async def wait(self) -> None:
+        """Let others go on until one of them has called `set`."""
+        while not self._is_set:
+            await _turn()
+
+    def set(self) -> None:
+        """Let the waiter go on."""
+        self._is_set = True
+
+
 class MemoryPort:
     """One end.  `chunk` cuts what it receives into pieces of at most so many bytes; 0 leaves it whole."""
 
@@ -31,24 +47,45 @@ class MemoryPort:
         self._inbox = bytearray()
         self._is_closed = False
 
-    async def exchange(self, out: bytes) -> bytes:
-        """Send `out` and return what arrives.  Errors: ConnectionLost."""
-        await self.flush(out)
+    def write(self, out: bytes) -> None:
+        """Send `out`; a closed connection is told by `wait`."""
+        if not self._is_closed:
+            self.sent += out
+            self.peer._inbox += out
+
+    async def wait(self) -> None:
+        """Let the other side go on until something has arrived.  Errors: ConnectionLost."""
         while not self._inbox:
             if self._is_closed or self.peer._is_closed:
                 raise ConnectionLost("the peer has closed the connection")
             await _turn()
+
+    def take(self) -> bytes:
+        """What has arrived, at most `chunk` bytes."""
         size = self._chunk or len(self._inbox)
         data = bytes(self._inbox[:size])
         del self._inbox[:size]
         return data
 
+    def signal(self) -> MemorySignal:
+        """Something to wait for."""
+        return MemorySignal()
+
+    def me(self) -> object:
+        """Whose end this is."""
+        return self
+
+    async def exchange(self, out: bytes) -> bytes:
+        """Send `out` and return what arrives.  Errors: ConnectionLost."""
+        await self.flush(out)
+        await self.wait()
+        return self.take()
+
     async def flush(self, out: bytes) -> None:
         """Send `out`.  Errors: ConnectionLost."""
         if self._is_closed:
             raise ConnectionLost("the connection is closed")
-        self.sent += out
-        self.peer._inbox += out
+        self.write(out)
 
     async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"") -> None:
         """There is no TLS between two ends in one memory.  Errors: ValueError."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
 from febe.client.options import Options, resolve
-from febe.client.run_blocking import Runner, open_session
+from febe.client.run_blocking import open_session, runner
 from febe.flows import close, coordinate
 from febe.flows.coordinate import Context, Result
 from febe.flows.session import Session
@@ -28,7 +28,7 @@ class Datanode:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._run = Runner().run
+        self._run = runner(session)
 
     def query(self, sql: str, **within: Unpack[Within]) -> Result:
         """Run SQL.  Errors: PostgresError, ConnectionLost."""
