@@ -42,7 +42,7 @@ from febe.protocol.startup import (
     StartupMessage,
     Terminate,
 )
-from febe.server import EngineError, Listener, Prepared, Result, is_loopback
+from febe.server import EngineError, Limits, Listener, Prepared, Result, is_loopback
 from tests.server.listening import SECONDS, Raw, fatal, listening, startup
 from tests.server.wire import Script, ScriptSession, brief
 
@@ -157,7 +157,8 @@ class TestStartUp:
             assert (refusal.fields_by_code["C"], refusal.fields_by_code["S"]) == ("3D000", "FATAL")
 
     def test_too_many(self) -> None:
-        with listening(Script(), max_connections=1) as listener, Raw(listener) as client, Raw(listener) as second:
+        with (listening(Script(), limits=Limits(max_connections=1)) as listener, Raw(listener) as client,
+              Raw(listener) as second):
             client.log_in()
             assert brief(second.log_in()) == ["ErrorResponse 53300"]  # type: ignore[arg-type]
             client.say(Terminate())
@@ -168,7 +169,7 @@ class TestStartUp:
     def test_no_delay(self, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
         with Raw(listener) as client:
             client.log_in()
-            ports = [task.get_coro().cr_frame.f_locals["port"] for task in listener._tasks]  # type: ignore[union-attr]
+            ports = [visit._port for visit in listener._visits.values()]
             assert ports
             assert all(port.extra("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for port in ports)
 
@@ -248,7 +249,7 @@ class TestHostile:
 
     @pytest.mark.parametrize("said", [b"", b"\0\0", startup(VERSION_3_0, "user", "demo")[:-3]])
     def test_silence(self, loop_factory: Callable[[], asyncio.AbstractEventLoop], said: bytes) -> None:
-        with listening(Script(), loop_factory=loop_factory, authentication_timeout=0.2) as listener, \
+        with listening(Script(), loop_factory=loop_factory, limits=Limits(authentication_timeout=0.2)) as listener, \
                 Raw(listener) as silent:
             silent.send(said)
             with Raw(listener) as other:  # nobody waits for the silent one
@@ -257,7 +258,8 @@ class TestHostile:
                 assert isinstance(other.query("one")[-1], ReadyForQuery)
 
     def test_silence_at_the_password(self) -> None:
-        with listening(Script(), users={"demo": "x"}, authentication_timeout=0.2) as listener, Raw(listener) as silent:
+        limits = Limits(authentication_timeout=0.2)
+        with listening(Script(), users={"demo": "x"}, limits=limits) as listener, Raw(listener) as silent:
             silent.say(StartupMessage(version=VERSION_3_0, parameters={"user": "demo"}))
             assert isinstance(silent.answer(), AuthenticationSASL)
             refusal = silent.answer()

@@ -63,7 +63,7 @@ def test_set_accepts(wire: Wire, sql: str) -> None:
     ("set timezone = '../../etc/passwd'", "22023"),
     ("set default_transaction_read_only = perhaps", "22023"),
     ("set standard_conforming_strings = off", "0A000"),
-    ("set statement_timeout = 1000", "0A000"),
+    ("set lock_timeout = 1000", "0A000"),
     ("set statement_timeout = soon", "22023"),
     ("set extra_float_digits = 0", "0A000"),
     ("set extra_float_digits = x", "22023"),

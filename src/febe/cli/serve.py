@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from febe.cli.users import read_users
-from febe.server import Engine, Listener, is_loopback, run
+from febe.server import Engine, Limits, Listener, is_loopback, run
 
 __all__ = ["serve"]
 
@@ -64,7 +64,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     try:
         with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
             run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=users or None,
-                authentication_timeout=auth_timeout)
+                limits=Limits(authentication_timeout=auth_timeout))
     except OSError as failure:
         if listening:
             raise

@@ -73,6 +73,7 @@ class AsyncioPort(asyncio.Protocol):
         self._running = False
         self._secure = False
         self.interrupt: Callable[[], object] | None = None
+        self.send_timeout: float | None = None
 
     # What the transport calls
 
@@ -182,6 +183,7 @@ class AsyncioPort(asyncio.Protocol):
             await asyncio.sleep(0)
         while self._held_back:
             self._drain = self._loop.create_future()
+            self._be_patient()
             try:
                 await self._drain
             finally:
@@ -236,6 +238,20 @@ class AsyncioPort(asyncio.Protocol):
                 await asyncio.wait((working,))
         return working.result()
 
+    def _be_patient(self) -> None:
+        """Give up, in `send_timeout` seconds, on a peer that takes nothing of what is there to send."""
+        if self.send_timeout is not None:
+            self._loop.call_later(self.send_timeout, self._look_again, self._drain,
+                                  self._transport.get_write_buffer_size())
+
+    def _look_again(self, waiting_for: object, size: int) -> None:
+        if self._drain is not waiting_for or self._drain is None:
+            return
+        if self._transport.get_write_buffer_size() < size:
+            self._be_patient()
+        else:
+            self._transport.abort()
+
     def set_deadline(self, seconds: float | None) -> None:
         """Raise ConnectTimeout from whatever waits when `seconds` have passed; None: no deadline any more."""
         if self._deadline is not None:
@@ -255,6 +271,21 @@ class AsyncioPort(asyncio.Protocol):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._closed), CLOSE_SECONDS)
             self._transport.abort()
+        if self._worker is not None:
+            self._worker.shutdown(wait=False)
+
+    def last_word(self, data: bytes) -> None:
+        """Send and close, without waiting for either."""
+        self._transport.write(data)
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Close without waiting for a peer that does not read; what the system has taken still leaves."""
+        self.set_deadline(None)
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
         if self._worker is not None:
             self._worker.shutdown(wait=False)
 

@@ -7,6 +7,7 @@ from it with `extended`: messages added for one sender in some states, or put in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, TypeAlias
 
 from febe._kernel.dialogue import Entry
@@ -52,6 +53,7 @@ class Dialect:
     def __init__(self, name: str, frontend: Table, backend: Table,
                  requests: Mapping[type[Message], AnswerState]) -> None:
         self.name = name
+        self.most_from_frontend: int | None = None
         self.requests = dict(requests)
         self.tables: dict[Sender, Table] = {Sender.FRONTEND: frontend, Sender.BACKEND: backend}
         self.entries: dict[Sender, dict[State, dict[type[Message], Entry]]] = {
@@ -75,7 +77,17 @@ class Dialect:
         for cls in self.messages[sender]:
             if cls.framing is Framing.TYPED:
                 limits[ord(cls.type)] = max(limits[ord(cls.type)], cls.limit)
+        if sender is Sender.FRONTEND and self.most_from_frontend is not None:
+            limits = [min(limit, self.most_from_frontend) for limit in limits]
         return limits
+
+    def limited(self, most: int) -> Dialect:
+        """The same, with a frontend's messages no longer than `most`; what has a lower limit keeps it."""
+        if self.most_from_frontend is None and all(most >= limit for limit in self.limits(Sender.FRONTEND)):
+            return self
+        made = copy(self)
+        made.most_from_frontend = most
+        return made
 
     def extended(self, name: str, *, requests: Mapping[type[Message], AnswerState] | None = None,
                  frontend: Table | None = None, backend: Table | None = None,

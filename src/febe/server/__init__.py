@@ -11,49 +11,89 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from febe.server.engine import ArrowStream, Column, CopyTarget, Engine, EngineError, EngineSession, Prepared, Result
-from febe.server.listener import Listener, is_loopback
+from febe.flows.serve_authentication import METHODS
+from febe.server.access import AccessFileError, AccessRules
+from febe.server.engine import (
+    ArrowStream,
+    Client,
+    Column,
+    CopyTarget,
+    Engine,
+    EngineError,
+    EngineSession,
+    Prepared,
+    Result,
+)
+from febe.server.limits import Limits
+from febe.server.listener import Listener, Shutdown, is_loopback
+from febe.server.service import Service
 from febe.server.session import Session
+from febe.server.userlist import User, UserFile, UserFileError
 from febe.server.users import UserSource
 
-__all__ = ["ArrowStream", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession", "Listener", "Prepared",
-           "Result", "Session", "is_loopback", "run", "serve"]
+__all__ = ["AccessFileError", "ArrowStream", "Client", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession",
+           "Limits", "Listener", "Prepared", "Result", "Session", "Shutdown", "User", "UserFile", "UserFileError",
+           "access_rules", "is_loopback", "run", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
-                authentication: str | None = None, authentication_timeout: float = 60.0, max_connections: int = 100,
+                authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
                 session: type[Session] = Session) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
-    place; `authentication` is `trust`, `password`, `md5` or `scram-sha-256`, by default the last where there are users.
-    `session` is the class that answers each client.
-    Errors: ValueError for a host beyond loopback without authentication; OSError.
+    place.  `authentication` is one method for everybody: `trust`, `password`, `md5` or `scram-sha-256`, by default the
+    last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `session` is the class that
+    answers each client.
+    Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
+    OSError.
     """
-    listener = Listener(engine, users=users, authentication=authentication,
-                        authentication_timeout=authentication_timeout, max_connections=max_connections,
-                        session=session)
+    listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
+                                session=session))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 
 
-def run(engine: Engine, *, ready: Callable[[Listener], object] | None = None, **options: Any) -> None:
-    """Listen, with the options of `serve`, until Ctrl-C or SIGTERM; on uvloop where it is installed.
+def access_rules(hba: str | os.PathLike[str], ident: str | os.PathLike[str] | None = None) -> AccessRules:
+    """Read a file in the form of pg_hba.conf, and one of pg_ident.conf.  Errors: AccessFileError."""
+    return AccessRules(Path(hba), Path(ident) if ident is not None else None, methods=METHODS)
 
-    `ready` is called once clients can connect.
+
+def run(engine: Engine, *, ready: Callable[[Listener], object] | None = None, grace: float = 0,
+        **options: Any) -> None:
+    """Listen, with the options of `serve`, until a signal ends it; on uvloop where it is installed.
+
+    Ctrl-C and SIGTERM are a fast shutdown, SIGQUIT is an immediate one.  With `grace`, SIGTERM gives sessions so many
+    seconds to end by themselves.  SIGHUP has the files of rules and users read anew.  `ready` is called once clients
+    can connect.
     """
     async def main() -> None:
         async with await serve(engine, **options) as listener:
-            stop = asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
-                    asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asked: asyncio.Queue[Shutdown] = asyncio.Queue()
+            gentle = Shutdown.SMART if grace else Shutdown.FAST
+            loop = asyncio.get_running_loop()
+            for name, call in (("SIGINT", partial(asked.put_nowait, Shutdown.FAST)),
+                               ("SIGTERM", partial(asked.put_nowait, gentle)),
+                               ("SIGQUIT", partial(asked.put_nowait, Shutdown.IMMEDIATE)),
+                               ("SIGHUP", listener.reload)):
+                with contextlib.suppress(NotImplementedError, AttributeError):  # Windows: Ctrl-C is a KeyboardInterrupt
+                    loop.add_signal_handler(getattr(signal, name), call)
             if ready is not None:
                 ready(listener)
-            await stop.wait()
+            mode = await asked.get()
+            if mode is Shutdown.SMART:
+                leaving = loop.create_task(listener.close(mode))
+                hurried = loop.create_task(asked.get())
+                await asyncio.wait((leaving, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+                mode = hurried.result() if hurried.done() else Shutdown.FAST
+                leaving.cancel()
+                hurried.cancel()
+            await listener.close(mode)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())

@@ -43,6 +43,7 @@ class Books:
         self.database = database or user
         self.shared = shared if shared is not None else Shared()
         self.process_id = 0
+        self.system_user: str | None = None
         self.backend = Backend(process_id=0, user=user, database=self.database, cancel=self.cancel,
                                terminate=self.cancel)
         self.parameters = Parameters(session_authorization=user)

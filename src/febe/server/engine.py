@@ -62,6 +62,8 @@ class SessionFacts(Protocol):
     process_id: int
     user: str
     database: str
+    system_user: str | None
+    """What the client has proved, as SYSTEM_USER has it."""
 
     def setting(self, name: str) -> str:
         """A parameter's value.  Errors: EngineError (42704)."""
@@ -201,6 +203,21 @@ class EngineSession(ABC):
         """Let go of everything the session holds; an open transaction is rolled back."""
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Client:
+    """Somebody who was let in.
+
+    `system_user` is what was proved, as SYSTEM_USER has it, such as `scram-sha-256:ada` or `peer:root`; None where
+    nothing had to be proved.  `address` is None on a Unix socket.
+    """
+
+    user: str
+    database: str
+    parameters: Mapping[str, str]
+    system_user: str | None = None
+    address: str | None = None
+
+
 class Engine(ABC):
     """Opens a session per connection; shared by all connections and called from several threads."""
 
@@ -210,6 +227,10 @@ class Engine(ABC):
     @abstractmethod
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> EngineSession:
         """Open a session for an authenticated client."""
+
+    def admit(self, client: Client) -> EngineSession:
+        """What the server calls: `open`, for engines that need to know more of the client than that is given."""
+        return self.open(user=client.user, database=client.database, parameters=client.parameters)
 
     def close(self) -> None:  # noqa: B027
         """Let go of everything; no session is open any more."""

@@ -102,12 +102,35 @@ def _integer(least: int, most: int) -> Callable[[Parameter, str], str]:
     return accept
 
 
+def _milliseconds(parameter: Parameter, value: str) -> str:
+    """A time with or without a unit (manual: "Parameter Names and Values"), kept in milliseconds."""
+    match = re.fullmatch(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?)\s*(us|ms|s|min|h|d)?\s*", value)
+    if match is None:
+        raise EngineError(f'invalid value for parameter "{parameter.name}": "{value}"', sqlstate="22023",
+                          hint='Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".')
+    found = round(float(match[1]) * _UNITS[match[2] or "ms"])
+    if not 0 <= found <= 0x7FFFFFFF:
+        raise EngineError(f"{found} ms is outside the valid range for parameter "
+                          f'"{parameter.name}" (0 ms .. 2147483647 ms)', sqlstate="22023")
+    # as SHOW has it: in the largest unit that it is a whole number of
+    unit = next((unit for unit in ("d", "h", "min", "s", "ms") if found % _UNITS[unit] == 0), "ms")
+    return f"{found // int(_UNITS[unit])}{unit}" if found else "0"
+
+
+def milliseconds(text: str) -> int:
+    """How many milliseconds a time-out's value is."""
+    return round(float(text.rstrip("dhmins")) * _UNITS[text.lstrip("0123456789") or "ms"])
+
+
 def _no_timeout(parameter: Parameter, value: str) -> str:
-    if not re.fullmatch(r"\s*[0-9]+\s*(us|ms|s|min|h|d)?\s*", value):
-        raise _invalid(parameter, value)
-    if int(re.sub(r"\D", "", value)):
+    if _milliseconds(parameter, value) != "0":
         raise _unsupported(parameter, value)
     return "0"
+
+
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_TIMEOUTS = frozenset({"statement_timeout", "transaction_timeout", "idle_session_timeout",
+                       "idle_in_transaction_session_timeout"})
 
 
 def _encoding(parameter: Parameter, value: str) -> str:
@@ -201,8 +224,8 @@ _TABLE = (
     Parameter(name="escape_string_warning", value="on", accept=_boolean),
     Parameter(name="extra_float_digits", value="1", accept=_integer(1, 3)),
     Parameter(name="geqo", value="on", accept=_boolean),
-    Parameter(name="idle_in_transaction_session_timeout", value="0", accept=_no_timeout),
-    Parameter(name="idle_session_timeout", value="0", accept=_no_timeout),
+    Parameter(name="idle_in_transaction_session_timeout", value="0", accept=_milliseconds),
+    Parameter(name="idle_session_timeout", value="0", accept=_milliseconds),
     Parameter(name="jit", value="off", accept=_boolean_being("off")),
     Parameter(name="lc_collate", value="C", accept=None),
     Parameter(name="lc_ctype", value="C", accept=None),
@@ -218,13 +241,13 @@ _TABLE = (
     Parameter(name="row_security", value="on", accept=_boolean),
     Parameter(name="server_version_num", value="180000", accept=None),
     Parameter(name="ssl", value="off", accept=None),
-    Parameter(name="statement_timeout", value="0", accept=_no_timeout),
+    Parameter(name="statement_timeout", value="0", accept=_milliseconds),
     Parameter(name="synchronize_seqscans", value="on", accept=_boolean),
     Parameter(name="synchronous_commit", value="on", accept=_one_of("on", "off", "local", "remote_write")),
     Parameter(name="transaction_deferrable", value="off", accept=None),
     Parameter(name="transaction_isolation", value="read committed", accept=_isolation),
     Parameter(name="transaction_read_only", value="off", accept=None),
-    Parameter(name="transaction_timeout", value="0", accept=_no_timeout),
+    Parameter(name="transaction_timeout", value="0", accept=_milliseconds),
     Parameter(name="xmloption", value="content", accept=_one_of("content")),
 )
 KNOWN = {parameter.name.lower(): parameter for parameter in _TABLE}
@@ -243,6 +266,8 @@ class Parameters:
         self.changed = True
         self.unpassed = False
         """A parameter that the engine is told of may have changed."""
+        self.timed = False
+        """A time-out has been set, at one time or another."""
 
     @property
     def default_read_only(self) -> bool:
@@ -361,6 +386,7 @@ class Parameters:
                 values[name] = found
         self.changed = True
         self.unpassed = self.unpassed or name in PASSED_ON
+        self.timed = self.timed or name in _TIMEOUTS
 
 
 def _unrecognized(name: str) -> EngineError:

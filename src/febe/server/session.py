@@ -47,6 +47,7 @@ from febe.server.portals import Portal
 from febe.server.results import check_formats, expand
 from febe.server.shared import Shared
 from febe.server.statements import Statement, check_codes, decode_values
+from febe.server.timeouts import STATEMENT, Timeouts
 from febe.server.transactions import Block
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class Session(Books):
         self._offset = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._timeouts: Timeouts | None = None
         self._handlers: dict[type[object], Callable[[Any], Awaitable[None]]] = {
             Query: self.on_query, Parse: self.on_parse, Bind: self.on_bind, Describe: self.on_describe,
             Execute: self.on_execute, Close: self.on_close, Sync: self.on_sync, FunctionCall: self.on_function_call}
@@ -98,6 +100,8 @@ class Session(Books):
 
     async def handle(self, message: Event) -> None:
         """Answer one message; an error is told to the client."""
+        if self.parameters.timed and self._timeouts is not None:
+            self._timeouts.works()
         if self._cancelled:
             self._cancelled = False
             self._stop.clear()
@@ -133,6 +137,8 @@ class Session(Books):
             self.say(EmptyQueryResponse())
         for statement in statements:
             await self._answer_simply(statement, several=len(statements) > 1)
+            if self._timeouts is not None and self.parameters.timed:
+                self._timeouts.next_statement()
         await self._end_series()
 
     async def on_parse(self, message: Parse) -> None:
@@ -210,6 +216,8 @@ class Session(Books):
         alone = self.conversation.core.next_type == _SYNC
         await self._send_rows(portal, await self._first(portal, not alone, message.maximum_rows),
                               max(message.maximum_rows, 0))
+        if self._timeouts is not None:
+            self._timeouts.statement_done()
 
     async def on_close(self, message: Close) -> None:
         """Forget a statement or portal."""
@@ -259,17 +267,27 @@ class Session(Books):
         """Take a run-time parameter of the StartupMessage.  Errors: EngineError."""
         self.parameters.start(name, value)
 
-    def start(self, key: BackendKeyData) -> None:
-        """Say what follows AuthenticationOk: the parameters, the cancel key, ReadyForQuery."""
+    def start(self, key: BackendKeyData, *, end: Callable[[str, str], object] | None = None) -> None:
+        """Say what follows AuthenticationOk: the parameters, the cancel key, ReadyForQuery.
+
+        `end` ends the connection with a text and an SQLSTATE, when the session has been idle for too long and the like.
+        """
         self.process_id = self.backend.process_id = key.process_id
         with contextlib.suppress(RuntimeError):  # a test may run a session without a loop
             self._loop = asyncio.get_running_loop()
             self.backend.terminate = self._terminator(self._loop, asyncio.current_task())
+            if end is not None:
+                self._timeouts = Timeouts(self._loop, value=self.parameters.get, cancel=self.cancel, end=end)
         self.shared.activity.enter(self.backend)
         self.engine.attach(self)
         self._report()
         self.say(key)
         self.ready()
+
+    def stop_clocks(self) -> None:
+        """The conversation is over."""
+        if self._timeouts is not None:
+            self._timeouts.close()
 
     def ready(self) -> None:
         """Say ReadyForQuery, and before it which reported parameters have changed."""
@@ -279,6 +297,8 @@ class Session(Books):
         if self.mailbox.waiting and block is Block.NONE:
             self._say_notifications()
         self.backend.rests(block.value)
+        if self.parameters.timed and self._timeouts is not None:
+            self._timeouts.rests(block.value)
         self.say(_READY[block])
 
     def _report(self) -> None:
@@ -532,7 +552,10 @@ class Session(Books):
             if self.portals:
                 await self._close_portals()
         self._say_notices()
-        self.say(error_response(str(error), sqlstate=error.sqlstate, detail=error.detail, hint=error.hint,
+        text = str(error)
+        if error.sqlstate == "57014" and self._timeouts is not None and self._timeouts.expired:
+            text = STATEMENT
+        self.say(error_response(text, sqlstate=error.sqlstate, detail=error.detail, hint=error.hint,
                                 position=position, where=error.where, routine=error.routine))
         if self.conversation.core.state is State.ENDING:
             self.ready()

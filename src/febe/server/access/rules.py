@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from febe.server.access.hba import Member, Request, Rule, parse_rule
 from febe.server.access.ident import Mapping, parse_mapping
-from febe.server.access.tokens import AccessFileError, Line, read_lines
+from febe.server.access.tokens import AccessFileError, Line, lines_of, read_lines
 
 T = TypeVar("T")
 
@@ -20,13 +20,31 @@ class AccessRules:
     """
 
     def __init__(self, hba: Path, ident: Path | None = None, *, methods: Collection[str]) -> None:
-        self._hba_file, self._ident_file, self._methods = hba, ident, methods
+        self._hba_file: Path | None = hba
+        self._ident_file = ident
+        self._methods = methods
         self.rules: tuple[Rule, ...] = ()
         self.mappings: tuple[Mapping, ...] = ()
         self.reload()
 
+    @classmethod
+    def of(cls, text: str, *, methods: Collection[str]) -> AccessRules:
+        """Rules that are in no file.  Errors: AccessFileError."""
+        made = cls.__new__(cls)
+        made._hba_file = made._ident_file = None
+        made._methods, made.mappings = methods, ()
+        made.rules = tuple(parse_rule(line, methods) for line in lines_of(text, Path("rules")))
+        return made
+
+    @property
+    def written(self) -> bool:
+        """Somebody has written them into a file."""
+        return self._hba_file is not None
+
     def reload(self) -> None:
         """Read the files anew.  Errors: AccessFileError; what was read before stays."""
+        if self._hba_file is None:
+            return
         rules = _parsed(self._hba_file, lambda line: parse_rule(line, self._methods))
         if not rules:
             raise AccessFileError(f'configuration file "{self._hba_file}" contains no entries')

@@ -50,8 +50,17 @@ def read_lines(path: Path) -> list[Line]:
     return list(_lines(path, 0))
 
 
+def lines_of(text: str, path: Path) -> list[Line]:
+    """The lines of a text; `path` is what its errors are said to be in."""
+    return list(_lines_of(text, path, 0))
+
+
 def _lines(path: Path, depth: int) -> Iterator[Line]:
-    for number, text in _joined(_read(path, depth)):
+    return _lines_of(_read(path, depth), path, depth)
+
+
+def _lines_of(whole: str, path: Path, depth: int) -> Iterator[Line]:
+    for number, text in _joined(whole):
         fields: list[list[Token]] = []
         error: str | None = None
         try:
@@ -186,4 +195,4 @@ def _include_dir(path: Path, name: str, depth: int) -> Iterator[Line]:
 
 _INCLUDES = {"include": _include, "include_if_exists": _include_if_exists, "include_dir": _include_dir}
 
-__all__ = ["AccessFileError", "Line", "Token", "read_lines"]
+__all__ = ["AccessFileError", "Line", "Token", "lines_of", "read_lines"]

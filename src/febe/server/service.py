@@ -1,0 +1,84 @@
+"""What all connections of one server share: engine, access rules, users, places, cancel keys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from febe.flows.serve_authentication import METHODS
+from febe.protocol.dialect import POSTGRESQL, Dialect
+from febe.server.access import AccessFileError, AccessRules
+from febe.server.engine import Engine
+from febe.server.keys import CancelKeys
+from febe.server.limits import Limits, Places
+from febe.server.session import Session
+from febe.server.shared import Shared
+from febe.server.userlist import UserFileError
+from febe.server.users import Users, UserSource
+
+logger = logging.getLogger("febe.server")
+
+
+class Service:
+    """`closing` is what new clients are told when the server is on its way down.
+
+    Errors: ValueError for options that make no sense together.
+    """
+
+    def __init__(self, engine: Engine, *, users: UserSource | None = None, authentication: str | None = None,
+                 rules: AccessRules | None = None, limits: Limits | None = None,
+                 session: type[Session] = Session) -> None:
+        if rules is not None and authentication is not None:
+            raise ValueError("access rules name the methods of authentication themselves")
+        self.engine = engine
+        self.session = session
+        self.users = Users(users)
+        self.rules = rules if rules is not None else _same_for_all(authentication, users)
+        self.limits = limits if limits is not None else Limits()
+        self.places = Places(self.limits)
+        self.keys = CancelKeys()
+        self.shared = Shared()
+        self._dialects: dict[Dialect, Dialect] = {}
+        self.closing: str | None = None
+        needing = {rule.method for rule in self.rules.rules if METHODS[rule.method].needs_users}
+        if needing and users is None:
+            raise ValueError(f"authentication by {', '.join(sorted(needing))} needs users")
+
+    @property
+    def trusts(self) -> bool:
+        """Nobody has to prove anything, and no rule was written that says so."""
+        return not self.rules.written and any(rule.method == "trust" for rule in self.rules.rules)
+
+    def dialect(self, wanted: Dialect = POSTGRESQL) -> Dialect:
+        """A dialect, with messages as long as this server takes them."""
+        if wanted not in self._dialects:
+            self._dialects[wanted] = wanted.limited(self.limits.max_message_bytes)
+        return self._dialects[wanted]
+
+    def reload(self) -> None:
+        """Read the files of rules and users anew, for connections to come; what cannot be read stays as it was."""
+        for what, reload in (("access rules", self.rules.reload), ("users", self.users.reload)):
+            _reloaded(what, reload)
+
+
+def _reloaded(what: str, reload: Callable[[], Any]) -> None:
+    try:
+        reload()
+    except (AccessFileError, UserFileError, OSError) as error:
+        logger.error("%s were not reloaded: %s", what, error)
+
+
+def _same_for_all(authentication: str | None, users: UserSource | None) -> AccessRules:
+    name = authentication if authentication is not None else "scram-sha-256" if users is not None else "trust"
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is no authentication method; there are {', '.join(METHODS)}")
+    try:
+        return AccessRules.of(f"local all,replication all {name}\nhost all,replication all all {name}\n",
+                              methods=METHODS)
+    except AccessFileError:
+        raise ValueError(f"authentication by {name} needs access rules, because it is not for every connection") \
+            from None
+
+
+__all__ = ["Service"]
