@@ -54,12 +54,24 @@ def main() -> None:
                 )
             )
     types.sort()
-    constants = [f"{name.upper()} = {oid}" for oid, name, _, category, _, _ in types if category != "A"]
+    ranges: list[tuple[int, ...]] = []
+    for line in lines:
+        if line.startswith("create pg_range "):
+            break
+    for line in lines:
+        if line.startswith("close pg_range"):
+            break
+        if line.startswith("insert ("):
+            ranges.append(tuple(map(int, line.split()[2:5])))
+    ranges.sort()
+    constants = [f"{name.upper()} = {oid}" for oid, name, _, _, _, _ in types if not name.startswith("_")]
     rows = [f'    ({oid}, "{name}", {length}, "{kind}", {array}, {element}),'
             for oid, name, length, kind, array, element in types]  # fmt: skip
     table = ["TYPE_DATA: tuple[tuple[int, str, int, str, int, int], ...] = (", *rows, ")"]
     note = '"""(oid, typname, typlen, typcategory, typarray, typelem) of every type, by OID."""'
-    OUTPUT.write_text(HEADER + "\n".join([*constants, "", *table, note]) + "\n")
+    spans = ["RANGE_DATA: tuple[tuple[int, int, int], ...] = (", *[f"    {row}," for row in ranges], ")"]
+    about = '"""(rngtypid, rngsubtype, rngmultitypid) of every range type, by OID."""'
+    OUTPUT.write_text(HEADER + "\n".join([*constants, "", *table, note, "", *spans, about]) + "\n")
 
 
 if __name__ == "__main__":

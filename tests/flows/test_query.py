@@ -40,7 +40,7 @@ from febe.protocol.startup import ParameterStatus, ReadyForQuery, Terminate
 from tests.flows.backend import Backend, conversation, error
 
 CHUNKS = pytest.mark.parametrize("chunk", [0, 1, 7])
-INT4, TEXT, POINT = 23, 25, 600
+INT4, TEXT, ACLITEM = 23, 25, 1033
 READY = ReadyForQuery(status="I")
 NOTICE = NoticeResponse(fields_by_code={"S": "NOTICE", "V": "NOTICE", "C": "00000", "M": "by the way"})
 
@@ -75,7 +75,7 @@ def test_first_use_is_two_flights_later_use_is_one(chunk: int) -> None:
         return first, await query.fetch(session, "select $1", (8,))
 
     async def script(backend: Backend) -> None:
-        parsed = await parse(backend, column("a"), column("p", POINT), parameters=(INT4,))
+        parsed = await parse(backend, column("a"), column("p", ACLITEM), parameters=(INT4,))
         assert parsed.query == "select $1"
         bind = await bound(backend, [b"\0\0\0\7", b"(1,2)"])
         assert bind == Bind(portal="", statement=parsed.statement, parameter_formats=[1], parameters=[b"\0\0\0\7"],

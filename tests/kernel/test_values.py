@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from febe._kernel.far import FarTimestamp
 from tests.kernel.kernels import SOURCE
 from tests.kernel.values import FAMILIES, GOLDEN, VALUES
 
@@ -80,15 +81,15 @@ NOT_TEXT = [
     ("float8", b"1e400"), ("float8", b"1e-400"), ("float8", b"1_0"), ("float8", b"1.5x"), ("float8", b"0x10"),
     ("float8", b"1e"), ("float8", b"--1"), ("float4", b"1e39"), ("float4", b"1e-50"), ("text", b"\xff"),
     ("text", b"\xed\xa0\x80"), ("text", b"\xc3"), ("bytea", b"\\x0"), ("bytea", b"\\xzz"), ("bytea", b"\\9"),
-    ("bytea", b"\\"), ("bytea", b"\\477"), ("date", b"infinity"), ("date", b"-infinity"), ("date", b"0044-03-15 BC"),
-    ("date", b"10000-01-01"), ("date", b"2023-02-29"), ("date", b"0000-01-01"), ("date", b"2023-1-1"),
-    ("date", b"20230101"), ("date", b""), ("date", b"2024-13-01"), ("timestamp", b"infinity"),
-    ("timestamp", b"2024-01-01"), ("timestamp", b"2024-01-01 24:00:00"), ("timestamp", b"0001-01-01 00:00:00 BC"),
+    ("bytea", b"\\"), ("bytea", b"\\477"),
+    ("date", b"2023-02-29"), ("date", b"0000-01-01"), ("date", b"2023-1-1"),
+    ("date", b"20230101"), ("date", b""), ("date", b"2024-13-01"),
+    ("timestamp", b"2024-01-01"), ("timestamp", b"2024-01-01 24:00:00"),
     ("timestamp", b"2024-01-01 00:00:60"), ("timestamp", b"2024-01-01 00:00:00+00"),
     ("timestamp", b"2024-01-01 00:00:00."), ("timestamp", b"2024-01-01 00:00:00.1234567"),
     ("timestamp", b"2024-01-0100:00:00x"), ("timestamptz", b"2024-01-01 00:00:00"),
-    ("timestamptz", b"2024-01-01 00:00:00+16"), ("timestamptz", b"9999-12-31 23:59:59-01"),
-    ("timestamptz", b"0001-01-01 00:00:00+01"), ("timestamptz", b"infinity"),
+    ("timestamptz", b"2024-01-01 00:00:00+16"),
+
     ("timestamptz", b"2024-01-01 00:00:00.+00"), ("numeric", b""), ("numeric", b"."), ("numeric", b"-"),
     ("numeric", b"1_0"), ("numeric", b"sNaN"), ("numeric", b"NaN123"), ("numeric", b"1.2.3"), ("numeric", b"1-2"),
     ("numeric", b"\xd9\xa1"), ("numeric", b"1e9999999"), ("uuid", b""),
@@ -110,10 +111,11 @@ def test_refused_text(kernel: SimpleNamespace, name: str, text: bytes) -> None:
 
 NOT_BINARY = [
     ("bool", ""), ("bool", "0000"), ("int2", "00"), ("int4", "000000"), ("int8", "00000000"), ("oid", ""),
-    ("float4", "0000"), ("float8", "00000000"), ("text", "ff"), ("date", "0000"), ("date", "7fffffff"),
-    ("date", "80000000"), ("date", "fff4dbf8"), ("date", "002c95d4"), ("timestamp", "00"),
-    ("timestamp", "7fffffffffffffff"), ("timestamp", "8000000000000000"), ("timestamp", "ff1fe2ffc59c5fff"),
-    ("timestamp", "0380e70b913b8000"), ("timestamptz", "7fffffffffffffff"), ("numeric", ""),
+    ("float4", "0000"), ("float8", "00000000"), ("text", "ff"), ("date", "0000"),
+    ("timestamp", "00"), ("date", "80000001"), ("date", "7ffffffe"), ("timestamp", "8000000000000001"),
+    ("timestamptz", "7ffffffffffffffe"),
+
+    ("numeric", ""),
     ("numeric", "00010000000000"), ("numeric", "0001000000000000"), ("numeric", "00010000000000002710"),
     ("numeric", "0001000020000000270f"), ("numeric", "0000000000004000"), ("numeric", "ffff000000000000"),
     ("uuid", "00"), ("jsonb", ""), ("jsonb", "027b7d"), ("json", "017b7d"),
@@ -188,7 +190,8 @@ NOT_VALUES = [
     ("text", "a\0b"), ("text", "\ud800"), ("bytea", "a"), ("bytea", 3), ("bytea", [1]),
     ("date", datetime(2024, 1, 1)), ("date", "2024-01-01"), ("timestamp", date(2024, 1, 1)),
     ("timestamp", datetime(2024, 1, 1, tzinfo=UTC)), ("timestamptz", datetime(2024, 1, 1)), ("timestamptz", "now"),
-    ("timestamptz", datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))), ("numeric", "1"),
+    ("timestamptz", FarTimestamp("10000-01-01 00:00:00")),
+    ("timestamp", FarTimestamp("10000-01-01 00:00:00+00")), ("numeric", "1"),
     ("numeric", Decimal("sNaN")), ("numeric", Decimal("1E+131072")), ("numeric", Decimal("1E-16384")),
     ("numeric", Decimal("1E+999999")), ("numeric", 1j), ("uuid", 1), ("uuid", "nothing"), ("uuid", b"1" * 16),
     ("json", float("nan")), ("json", {1j: 2}), ("jsonb", object), ("json", "\ud800"),

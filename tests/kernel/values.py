@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from febe._kernel import kinds
+from febe._kernel.far import FarDate, FarTimestamp
 
 FAMILIES = {
     name.removesuffix("_TEXT").lower(): code for name, code in vars(kinds).items() if name.endswith("_TEXT")
@@ -56,10 +57,18 @@ GOLDEN: list[tuple[str, object, bytes, str]] = [
     ("date", date(1, 1, 1), b"0001-01-01", "fff4dbf9"),
     ("date", date(9999, 12, 31), b"9999-12-31", "002c95d3"),
     ("date", date(2024, 2, 29), b"2024-02-29", "00002279"),
+    ("date", FarDate("infinity"), b"infinity", "7fffffff"),
+    ("date", FarDate("-infinity"), b"-infinity", "80000000"),
+    ("date", FarDate("0044-03-15 BC"), b"0044-03-15 BC", "fff49d7b"),
+    ("date", FarDate("10000-01-01"), b"10000-01-01", "002c95d4"),
     ("timestamp", datetime(2000, 1, 1), b"2000-01-01 00:00:00", "0000000000000000"),
     ("timestamp", datetime(1, 1, 1), b"0001-01-01 00:00:00", "ff1fe2ffc59c6000"),
     ("timestamp", datetime(9999, 12, 31, 23, 59, 59, 999999), b"9999-12-31 23:59:59.999999", "0380e70b913b7fff"),
     ("timestamp", datetime(2024, 1, 2, 3, 4, 5, 600000), b"2024-01-02 03:04:05.6", "0002b0ec851f1b00"),
+    ("timestamp", FarTimestamp("infinity"), b"infinity", "7fffffffffffffff"),
+    ("timestamp", FarTimestamp("0001-12-31 23:59:59.999999 BC"), b"0001-12-31 23:59:59.999999 BC", "ff1fe2ffc59c5fff"),
+    ("timestamptz", FarTimestamp("-infinity"), b"-infinity", "8000000000000000"),
+    ("timestamptz", FarTimestamp("10000-01-01 00:00:00+00"), b"10000-01-01 00:00:00+00", "0380e70b913b8000"),
     ("timestamptz", datetime(2024, 1, 2, 3, 4, 5, 60, UTC), b"2024-01-02 03:04:05.00006+00", "0002b0ec8515f37c"),
     ("timestamptz", datetime(1999, 12, 31, 23, 59, 59, 999999, UTC), b"1999-12-31 23:59:59.999999+00", "f" * 16),
     ("numeric", Decimal("0"), b"0", "0000000000000000"),

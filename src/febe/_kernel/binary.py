@@ -15,6 +15,7 @@ except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
 from febe._kernel import parse
+from febe._kernel.far import date_of, timestamp_of
 
 if cython.compiled:
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
@@ -47,7 +48,22 @@ _UUID = UUID
 _UNKNOWN = SafeUUID.unknown
 _NAN, _INFINITY, _MINUS_INFINITY = Decimal("NaN"), Decimal("Infinity"), Decimal("-Infinity")
 _numeric_head = Struct("!HhHH").unpack_from
-_json = JSONDecoder().decode
+
+
+def _number(text: str) -> float | Decimal:
+    """Read a JSON number with a point or an exponent: a float where it is exactly that decimal, else a Decimal."""
+    value = float(text)
+    if len(text) <= 15 and "e" not in text and "E" not in text:  # DBL_DIG digits survive
+        return value
+    exact = Decimal(text)
+    return value if Decimal(repr(value)) == exact else exact
+
+
+def _constant(text: str) -> object:
+    raise ValueError(f"JSON has no {text}")
+
+
+_json = JSONDecoder(parse_float=_number, parse_constant=_constant).decode
 
 
 @cython.cfunc
@@ -149,7 +165,7 @@ def date_binary(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) ->
         raise _wrong_size("date", size)
     days: cython.longlong = i32(data, pos)[0]
     if days < -730119 or days > 2921939:
-        raise ValueError("date is infinite or outside the years 1 to 9999")
+        return date_of(days)
     if cython.compiled:
         packed: cython.int = _civil(days)
         return date_new(packed >> 9, (packed >> 5) & 15, packed & 31)
@@ -164,7 +180,7 @@ def _clock_binary(data: bytes, pos: cython.Py_ssize_t, zone: object) -> object:
     seconds: cython.longlong = micros // 1000000
     days: cython.longlong = seconds // 86400
     if days < -730119 or days > 2921939:
-        raise ValueError("timestamp is infinite or outside the years 1 to 9999")
+        return timestamp_of(micros, zone is not None)
     if cython.compiled:
         packed: cython.int = _civil(days)
         second: cython.int = seconds - days * 86400

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from json import JSONEncoder
 from operator import index
 from struct import Struct
@@ -22,12 +23,28 @@ except ModuleNotFoundError:  # the compiler needs the literal import
 
 from febe._kernel import kinds, parse
 from febe._kernel.errors import MalformedRow, ValueEncodeError
+from febe._kernel.far import FarDate, FarTimestamp, timestamp_of
 
 if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+    from cython.cimports.cpython.datetime import (
+        PyDateTime_CheckExact,
+        date_day,
+        date_month,
+        date_year,
+        datetime_hour,
+        datetime_microsecond,
+        datetime_minute,
+        datetime_second,
+        datetime_tzinfo,
+        import_datetime,
+    )
+    from cython.cimports.cpython.unicode import PyUnicode_AsUTF8AndSize
     from cython.cimports.febe._kernel.floats import float4_text, float8_text
-    from cython.cimports.febe._kernel.wire import Encode, put, put32
+    from cython.cimports.febe._kernel.wire import Encode, put, put16, put32
 
     _ENCODE = cython.declare(Encode[34])
+    import_datetime()
 else:
     from febe._kernel.floats import float4_text, float8_text
     from febe._kernel.wire import put, put32
@@ -44,6 +61,7 @@ _DAY_2000 = date(2000, 1, 1).toordinal()
 _EPOCH = datetime(2000, 1, 1)
 _UTC = timezone.utc  # noqa: UP017 - the C API's object
 _MICROSECOND = timedelta(microseconds=1)
+_DECIMAL = Decimal
 _json = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -221,51 +239,111 @@ def _day(value: object) -> date:
 
 @cython.cfunc
 def _date_text(value: object) -> bytes:
+    if type(value) is FarDate:
+        return str(value).encode()
     return _day(value).isoformat().encode()
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _days(year: cython.longlong, month: cython.longlong, day: cython.longlong) -> cython.longlong:
+    """Count days from 2000-01-01 to a day of the years 1 to 9999; see _civil in binary.py."""
+    if month > 2:
+        month -= 3
+    else:
+        month += 9
+        year -= 1
+    era: cython.longlong = year // 400
+    of_era: cython.longlong = year - era * 400
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + (153 * month + 2) // 5 + day - 1 - 730425
+
+
+@cython.cfunc
 def _date_binary(value: object) -> bytes:
-    return _INT4(_day(value).toordinal() - _DAY_2000)
+    if type(value) is FarDate:
+        return _INT4(value._at)
+    day = _day(value)
+    if cython.compiled:
+        out = cython.declare(cython.uchar[4])
+        put32(out, 0, _days(date_year(day), date_month(day), date_day(day)))
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, out), 4)
+    return _INT4(day.toordinal() - _DAY_2000)
 
 
-def _moment(value: object, aware: bool) -> datetime:
+def _moment(value: object, aware: bool) -> datetime | FarTimestamp:
     """Give the naive datetime that is sent: in UTC for a timestamptz."""
+    if isinstance(value, FarTimestamp):
+        if value.is_aware is not None and value.is_aware != aware:
+            raise ValueError(f"timestamp{'tz wants one with' if aware else ' wants one without'} an offset from UTC")
+        return value
     if not isinstance(value, datetime):
         raise _refuse("a datetime", value)
     zone = value.tzinfo
     if aware:
-        if zone is None or value.utcoffset() is None:
+        offset = None if zone is None else value.utcoffset()
+        if offset is None:
             raise ValueError("timestamptz wants a datetime with tzinfo")
-        return (value if zone is _UTC else value.astimezone(_UTC)).replace(tzinfo=None)
+        value = value.replace(tzinfo=None)
+        try:
+            return value - offset if offset else value
+        except OverflowError:  # the moment is outside the years 1 to 9999 in UTC
+            return timestamp_of((value - _EPOCH) // _MICROSECOND - offset // _MICROSECOND, True)
     if zone is not None and value.utcoffset() is not None:
         raise ValueError("timestamp wants a datetime without tzinfo")
     return value if zone is None else value.replace(tzinfo=None)
 
 
-def _stamp(value: datetime) -> str:
-    text = value.isoformat(" ")
-    return text.rstrip("0") if value.microsecond else text
+def _stamp(value: object, aware: bool) -> bytes:
+    moment = _moment(value, aware)
+    if isinstance(moment, FarTimestamp):
+        return str(moment).encode()
+    text = moment.isoformat(" ")
+    if moment.microsecond:
+        text = text.rstrip("0")
+    return (text + "+00" if aware else text).encode()
+
+
+def _micros(value: object, aware: bool) -> bytes:
+    moment = _moment(value, aware)
+    if isinstance(moment, FarTimestamp):
+        return _INT8(moment._at)
+    return _INT8((moment - _EPOCH) // _MICROSECOND)
+
+
+@cython.cfunc
+def _clock(value: object) -> bytes:
+    """Encode the fields of a datetime, whatever its zone."""
+    out = cython.declare(cython.uchar[8])
+    seconds: cython.longlong = _days(date_year(value), date_month(value), date_day(value)) * 86400
+    seconds += datetime_hour(value) * 3600 + datetime_minute(value) * 60 + datetime_second(value)
+    micros: cython.longlong = seconds * 1000000 + datetime_microsecond(value)
+    put32(out, 0, cython.cast(cython.int, micros >> 32))
+    put32(out, 4, cython.cast(cython.int, micros))
+    return PyBytes_FromStringAndSize(cython.cast(cython.p_char, out), 8)
 
 
 @cython.cfunc
 def _timestamp_text(value: object) -> bytes:
-    return _stamp(_moment(value, False)).encode()
+    return _stamp(value, False)
 
 
 @cython.cfunc
 def _timestamp_binary(value: object) -> bytes:
-    return _INT8((_moment(value, False) - _EPOCH) // _MICROSECOND)
+    if cython.compiled and PyDateTime_CheckExact(value) and datetime_tzinfo(value) is None:
+        return _clock(value)
+    return _micros(value, False)
 
 
 @cython.cfunc
 def _timestamptz_text(value: object) -> bytes:
-    return (_stamp(_moment(value, True)) + "+00").encode()
+    return _stamp(value, True)
 
 
 @cython.cfunc
 def _timestamptz_binary(value: object) -> bytes:
-    return _INT8((_moment(value, True) - _EPOCH) // _MICROSECOND)
+    if cython.compiled and PyDateTime_CheckExact(value) and datetime_tzinfo(value) is _UTC:
+        return _clock(value)
+    return _micros(value, True)
 
 
 def _decimal(value: object) -> Decimal:
@@ -304,7 +382,76 @@ def _numeric_form(value: object) -> str:
 
 @cython.cfunc
 def _numeric_binary(value: object) -> bytes:
+    if cython.compiled and (type(value) is _DECIMAL or type(value) is int):
+        size: cython.Py_ssize_t = 0
+        text: str = str(value)
+        data: cython.p_const_char = PyUnicode_AsUTF8AndSize(text, cython.address(size))
+        if size <= 64:
+            out = cython.declare(cython.uchar[64])
+            size = _groups(data, size, out)
+            if size:
+                return PyBytes_FromStringAndSize(cython.cast(cython.p_char, out), size)
     return _numeric_groups(value)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _groups(text: cython.p_const_char, size: cython.Py_ssize_t, out: cython.p_uchar) -> cython.Py_ssize_t:
+    """Write digits with a sign and a point as numeric_send does; gives the length, 0: not such a text."""
+    at: cython.Py_ssize_t
+    digit: cython.int
+    point: cython.int = -1
+    start: cython.int = 1 if size and text[0] == 45 else 0
+    stop: cython.int = size
+    for at in range(start, size):
+        if text[at] == 46:
+            if point >= 0:
+                return 0
+            point = at
+        elif text[at] < 48 or text[at] > 57:
+            return 0
+    if point < 0:
+        point = stop
+    if point == start:
+        return 0
+    # The first group holds as many digits as make the others whole; from there on four each.
+    weight: cython.int = (point - start + 3) // 4 - 1
+    count: cython.int = 0  # written, the last of them possibly zeros
+    kept: cython.int = 0  # up to the last that is not zero
+    group: cython.int = 0
+    place: cython.int = (4 - (point - start) % 4) % 4
+    for at in range(start, size):
+        if at == point:
+            continue
+        digit = text[at] - 48
+        group = group * 10 + digit
+        place += 1
+        if place == 4:
+            if group or count:
+                out[8 + 2 * count] = group >> 8
+                out[9 + 2 * count] = group & 255
+                count += 1
+                if group:
+                    kept = count
+            else:
+                weight -= 1
+            group = place = 0
+    if place:
+        while place < 4:
+            group *= 10
+            place += 1
+        if group:
+            out[8 + 2 * count] = group >> 8
+            out[9 + 2 * count] = group & 255
+            count += 1
+            kept = count
+    if kept == 0:
+        weight = start = 0
+    put16(out, 0, kept)
+    put16(out, 2, weight & 0xFFFF)
+    put16(out, 4, 0x4000 if start else 0)
+    put16(out, 6, 0 if point == stop else stop - point - 1)
+    return 8 + 2 * kept
 
 
 def _numeric_groups(value: object) -> bytes:
@@ -349,9 +496,30 @@ def _uuid_binary(value: object) -> bytes:
     return _identity(value).bytes
 
 
+def _spell(value: object) -> str:
+    """Write JSON that holds Decimals, which the standard library's encoder cannot."""
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("JSON has no such number")
+        return str(value)
+    if isinstance(value, dict):
+        # a key of another class becomes a string as the encoder makes it: {1: 0} -> {"1": 0}
+        items = [(_json({key: 0}).removesuffix("0}")[1:], item) for key, item in value.items()]
+        return "{" + ", ".join([key + _spell(item) for key, item in items]) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_spell, value))}]"
+    return _json(value)
+
+
 @cython.cfunc
 def _encode_json(value: object) -> bytes:
-    return (value if isinstance(value, Json) else _json(value)).encode()
+    if isinstance(value, Json):
+        return value.encode()
+    try:
+        text: str = _json(value)
+    except TypeError:
+        text = _spell(value)
+    return text.encode()
 
 
 @cython.cfunc
@@ -419,6 +587,37 @@ def codes_of(columns: Sequence[int | Callable[[Any], Any]]) -> bytes:
     return bytes(codes)
 
 
+def stand_in(value: object) -> object:
+    """What a value of another library, or of an Enum, stands for; the value itself when that is not known."""
+    if isinstance(value, Enum):
+        return value.value
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        plain = value.tolist()
+        if isinstance(plain, int) and type(value).__name__ == "datetime64":
+            # nanoseconds, which datetime does not have: exact or not at all
+            micros = value.astype("M8[us]")  # type: ignore[attr-defined]
+            return micros.tolist() if micros == value else value
+        return plain
+    return value
+
+
+@cython.cfunc
+def encode_cell(kind: cython.int, function: object, value: object) -> bytes:
+    """Encode a value by its kind or, where that is CALL, by its function."""
+    try:
+        if kind:
+            return _ENCODE[kind](value)
+        made = function(value)  # type: ignore[operator]
+    except TypeError:
+        other = stand_in(value)
+        if other is value:
+            raise
+        return encode_cell(kind, function, other)
+    if type(made) is not bytes:
+        raise TypeError(f"its encoder gave {type(made).__name__}, not bytes")
+    return made
+
+
 @cython.cfunc
 def gather(
     codes: bytes, functions: list[Any], values: Sequence[object], row: cython.Py_ssize_t, cells: list[Any]
@@ -435,13 +634,7 @@ def gather(
                 cells.append(None)
             else:
                 kind = codes[column]
-                if kind:
-                    data: bytes = _ENCODE[kind](value)
-                else:
-                    made = functions[column](value)
-                    if type(made) is not bytes:
-                        raise TypeError(f"its encoder gave {type(made).__name__}, not bytes")
-                    data = made
+                data: bytes = encode_cell(kind, None if kind else functions[column], value)
                 cells.append(data)
                 total += len(data)
             column += 1

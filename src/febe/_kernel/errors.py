@@ -50,3 +50,7 @@ class CopyFault(ValueError):
         self.line = line
         self.fault = fault
         self.column = column
+
+
+class TypeChanged(ValueError):
+    """A value whose parts are not those of the type as it was described: the type was changed meanwhile."""

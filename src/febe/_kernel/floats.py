@@ -13,6 +13,8 @@ except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
 if cython.compiled:
+    from cython.cimports.cpython.mem import PyMem_Free
+    from cython.cimports.febe._kernel.wire import PyOS_double_to_string
     from cython.cimports.libc.math import floor, log10
 
     _POWERS = cython.declare(cython.double[23])
@@ -119,6 +121,15 @@ def _float_text(value: cython.double, size: cython.double, least: cython.double)
         return b"NaN"
     if size == float("inf"):
         return b"Infinity" if value > 0 else b"-Infinity"
+    if cython.compiled and size < least:
+        # repr() without the final ".0"
+        made: cython.p_char = PyOS_double_to_string(value, 114, 0, 0, cython.NULL)
+        if made == cython.NULL:
+            raise MemoryError
+        try:
+            return made
+        finally:
+            PyMem_Free(made)
     text: str = repr(size).removesuffix(".0")
     digits: str
     places: int

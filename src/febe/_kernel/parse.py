@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from binascii import Error as HexError
 from binascii import unhexlify
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from math import isinf
 from struct import Struct
 from uuid import UUID, SafeUUID
 
+from febe._kernel.far import FarDate, FarTimestamp, read_date, read_timestamp
 from febe._kernel.floats import shortest_float4
 
 _FLOAT4 = Struct("!f")
@@ -24,10 +25,6 @@ _BOOLS = {word[:length]: word in (b"true", b"yes", b"on", b"1")
 """Every prefix that names one word (PostgreSQL: parse_bool_with_len)."""
 
 _NUMERIC = re.compile(rb"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?|(?i:[+-]?inf(?:inity)?|nan))\s*", re.ASCII)
-_DATE = re.compile(rb"(\d{4})-(\d\d)-(\d\d)")
-_TIMESTAMP = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?: ?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?))?"
-)
 _UUID = re.compile(rb"\{?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})\}?")
 _ESCAPE = re.compile(rb"\\(?:([0-3][0-7][0-7])|(\\))|\\")
 
@@ -107,44 +104,19 @@ def parse_bytea(raw: bytes) -> bytes:
     return _ESCAPE.sub(unescape, raw)
 
 
-def parse_date(raw: bytes) -> date:
+def parse_date(raw: bytes) -> date | FarDate:
     """Read an ISO date."""
-    match = _DATE.fullmatch(raw)
-    if match is None:
-        raise ValueError("not a date of the years 1 to 9999 in the form YYYY-MM-DD")
-    return date(int(match[1]), int(match[2]), int(match[3]))
+    return read_date(raw)
 
 
-def parse_timestamp(raw: bytes) -> datetime:
+def parse_timestamp(raw: bytes) -> datetime | FarTimestamp:
     """Read an ISO timestamp without zone."""
-    match = _TIMESTAMP.fullmatch(raw)
-    if match is None or match[8] is not None:
-        raise ValueError("not a timestamp of the years 1 to 9999 in the form YYYY-MM-DD HH:MM:SS[.ffffff]")
-    return _clock(match)
+    return read_timestamp(raw, False)
 
 
-def parse_timestamptz(raw: bytes) -> datetime:
+def parse_timestamptz(raw: bytes) -> datetime | FarTimestamp:
     """Read an ISO timestamp with its offset from UTC, into UTC."""
-    match = _TIMESTAMP.fullmatch(raw)
-    if match is None or match[8] is None:
-        raise ValueError("not a timestamp of the years 1 to 9999 in the form YYYY-MM-DD HH:MM:SS[.ffffff]+HH[:MM[:SS]]")
-    value = _clock(match).replace(tzinfo=timezone.utc)  # noqa: UP017 - the C API's object
-    zone = match[8].replace(b":", b"")
-    if zone == b"Z":
-        return value
-    hours, minutes, seconds = int(zone[1:3]), int(zone[3:5] or 0), int(zone[5:7] or 0)
-    if hours > 15 or minutes > 59 or seconds > 59:
-        raise ValueError("UTC offset out of range")
-    offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    try:
-        return value + offset if zone[:1] == b"-" else value - offset
-    except OverflowError:
-        raise ValueError("timestamp outside the years 1 to 9999") from None
-
-
-def _clock(match: re.Match[bytes]) -> datetime:
-    year, month, day, hour, minute, second = map(int, match.group(1, 2, 3, 4, 5, 6))
-    return datetime(year, month, day, hour, minute, second, int((match[7] or b"").ljust(6, b"0")))
+    return read_timestamp(raw, True)
 
 
 def parse_uuid(raw: bytes) -> UUID:

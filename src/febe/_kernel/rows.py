@@ -157,6 +157,16 @@ def read_value(kind: cython.int, data: bytes, pos: cython.Py_ssize_t, size: cyth
     return _DECODE[kind](data, pos, size)
 
 
+@cython.cfunc
+def decode_cell(
+    kind: cython.int, function: object, data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t
+) -> object:
+    """Decode a value that lies inside another one, by its kind or, where that is CALL, by its function."""
+    if kind:
+        return _DECODE[kind](data, pos, size)
+    return function(data[pos : pos + size])  # type: ignore[operator]
+
+
 def _called(function: Callable[[bytes], object]) -> Callable[[bytes, int, int], object]:
     return lambda data, pos, size: function(data[pos : pos + size])
 

@@ -67,6 +67,7 @@ cdef extern from *:
     void PyObject_GC_Track(object thing) noexcept
     int collector_pause "PyGC_Disable"() noexcept
     int PyGC_Enable() noexcept
+    char *PyOS_double_to_string(double value, char code, int precision, int flags, int *kind)
     double PyOS_string_to_double(const char *text, char **end, PyObject *overflow) except? -1.0
 
 ctypedef object (*Decode)(bytes, Py_ssize_t, Py_ssize_t)

@@ -19,7 +19,7 @@ from febe.protocol.extended import Bind, Close, Describe, Execute, Parse, ParseC
 from febe.protocol.simple import FieldDescription, RowDescription
 from febe.protocol.startup import ReadyForQuery
 from febe.protocol.states import State
-from febe.types._codec import Decode, Encode
+from febe.types._codec import Decode
 from febe.types.registry import Codec, Registry
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class Statement:
         """Make ready what never changes."""
         self.name = name
         self.parameters = [types.by_oid(oid) for oid in parameter_types]
-        encoders = [_encoder(codec) for codec in self.parameters]
+        encoders = [codec.encoder() for codec in self.parameters]
         self._encoder = ParameterEncoder([encode for encode, _ in encoders])
         self._prefix = b"\0" + self.name.encode() + b"\0" + format_codes([code for _, code in encoders])
         self._parse = Parse(statement=self.name, query=self.sql, parameter_types=parameter_types).encode()
-        formats = [_decoder(types.by_oid(column.type_oid))[1] for column in columns]
+        formats = [types.by_oid(column.type_oid).decoder()[1] for column in columns]
         self._suffix = format_codes(formats)
         self.columns = [replace(column, format=code) for column, code in zip(columns, formats, strict=True)]
         self.decode = decoder(types, self.columns)
@@ -164,22 +164,6 @@ class Flight(Answer):
         super()._error(event)
         if not self.brief and not self.parsed:
             self.statement.forget()
-
-
-def _encoder(codec: Codec) -> tuple[Encode, int]:
-    """How to write a type, and the format code; binary where it is spoken at all."""
-    if codec.encode_binary is not None:
-        return codec.encode_binary, 1
-    assert codec.encode_text is not None, codec
-    return codec.encode_text, 0
-
-
-def _decoder(codec: Codec) -> tuple[Decode, int]:
-    """How to read a type, and the format code."""
-    if codec.decode_binary is not None:
-        return codec.decode_binary, 1
-    assert codec.decode_text is not None, codec
-    return codec.decode_text, 0
 
 
 def _counted(number: int) -> str:

@@ -12,6 +12,7 @@ CHAR = 18
 NAME = 19
 INT8 = 20
 INT2 = 21
+INT2VECTOR = 22
 INT4 = 23
 REGPROC = 24
 TEXT = 25
@@ -19,6 +20,7 @@ OID = 26
 TID = 27
 XID = 28
 CID = 29
+OIDVECTOR = 30
 PG_DDL_COMMAND = 32
 PG_TYPE = 71
 PG_ATTRIBUTE = 75
@@ -71,7 +73,6 @@ TRIGGER = 2279
 LANGUAGE_HANDLER = 2280
 INTERNAL = 2281
 ANYELEMENT = 2283
-_RECORD = 2287
 ANYNONARRAY = 2776
 UUID = 2950
 TXID_SNAPSHOT = 2970
@@ -313,3 +314,13 @@ TYPE_DATA: tuple[tuple[int, str, int, str, int, int], ...] = (
     (6157, "_int8multirange", -1, "A", 0, 4536),
 )
 """(oid, typname, typlen, typcategory, typarray, typelem) of every type, by OID."""
+
+RANGE_DATA: tuple[tuple[int, int, int], ...] = (
+    (3904, 23, 4451),
+    (3906, 1700, 4532),
+    (3908, 1114, 4533),
+    (3910, 1184, 4534),
+    (3912, 1082, 4535),
+    (3926, 20, 4536),
+)
+"""(rngtypid, rngsubtype, rngmultitypid) of every range type, by OID."""
