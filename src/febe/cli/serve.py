@@ -37,7 +37,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
-    Without a SOURCE the server starts with an empty database in memory.
+    Without a SOURCE the server starts with an empty database in memory.  sc://HOST:PORT serves a Spark Connect server.
 
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
     SCRAM-SHA-256.  An address beyond this machine needs users.
@@ -75,6 +75,8 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
 
 def _opened(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
     """The engine with everything loaded, telling what it is at."""
+    if any(name.startswith("sc://") for name in names):
+        return _spark(screen, names, read_only=read_only, memory_limit=memory_limit)
     import duckdb
 
     from febe.engines.duckdb import DuckDBEngine, Source, SourceError
@@ -88,6 +90,21 @@ def _opened(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_
         with screen.status("starting") as status:
             return DuckDBEngine(*names, read_only=read_only, memory_limit=memory_limit, on_source=tell)
     except (SourceError, duckdb.Error) as failure:
+        raise click.ClickException(str(failure)) from None
+
+
+def _spark(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
+    if len(names) > 1 or read_only or memory_limit:
+        raise click.UsageError("a Spark Connect server is served alone, without --read-only and --memory-limit: what "
+                               "may be read and written is Spark's to say")
+    try:
+        from febe.engines.spark import SparkEngine
+    except ImportError as missing:
+        raise click.ClickException(f"Spark needs more packages: pip install 'febe[spark]' ({missing})") from None
+    try:
+        with screen.status(f"connecting to {names[0]}"):
+            return SparkEngine(names[0])
+    except OSError as failure:
         raise click.ClickException(str(failure)) from None
 
 
