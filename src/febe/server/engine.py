@@ -106,6 +106,9 @@ class Prepared(ABC):
     writes: bool = True
     """Whether running it may change something; a cursor reads only."""
 
+    together: bool = False
+    """It is several steps to the engine, which take effect together: the server opens a transaction for it."""
+
     @abstractmethod
     def execute(self, values: Sequence[Any]) -> Result:
         """Run with one Python value per parameter; may be called again with others.

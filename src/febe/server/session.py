@@ -51,6 +51,8 @@ from febe.server.timeouts import STATEMENT, Timeouts
 from febe.server.transactions import Block
 
 T = TypeVar("T")
+PUSH_SECONDS = 0.005
+"""How long answers may wait for the next one, so that they leave together."""
 Piece: TypeAlias = "tuple[bytes | bytearray, int]"
 """Rows, encoded, and how many."""
 logger = logging.getLogger("febe.server")
@@ -319,9 +321,9 @@ class Session(Books):
         if idle and self.mailbox.waiting and (self._telling is None or self._telling.done()):
             self._say_notifications()
             assert self._loop is not None
-            self._telling = self._loop.create_task(self._deliver_notifications())
+            self._telling = self._loop.create_task(self._deliver())
 
-    async def _deliver_notifications(self) -> None:
+    async def _deliver(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the conversation notices too
             await self.conversation.deliver()
             if self.mailbox.waiting:
@@ -350,10 +352,21 @@ class Session(Books):
         if not (self._blocking or waits):
             return call(*args)
         self._working = True
+        push = None
+        if self.conversation.waiting and self._loop is not None:
+            # what was said before is not kept back by what takes its time (manual: "Pipelining", Flush)
+            push = self._loop.call_later(PUSH_SECONDS, self._push)
         try:
             return await self.conversation.port.run(call, *args)
         finally:
             self._working = False
+            if push is not None:
+                push.cancel()
+
+    def _push(self) -> None:
+        assert self._loop is not None
+        if self._telling is None or self._telling.done():
+            self._telling = self._loop.create_task(self._deliver())
 
     def _split(self, text: str) -> tuple[sql.Statement, ...]:
         if not text.isascii():
@@ -418,7 +431,7 @@ class Session(Books):
             self._pass_on()
         if transaction.block is Block.NONE:
             read_only = self.parameters.default_read_only
-            if implicit or read_only:
+            if implicit or read_only or (prepared is not None and prepared.together):
                 transaction.start_implicit(read_only=read_only)
                 if transaction.implicit:
                     self.parameters.begin()

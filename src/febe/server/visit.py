@@ -22,12 +22,11 @@ from febe.protocol.errors import (
 from febe.protocol.message import Sender
 from febe.protocol.startup import CancelRequest, StartupMessage
 from febe.protocol.states import State
-from febe.server.engine import Client, EngineError
+from febe.server.engine import Client, EngineError, EngineSession
 from febe.server.gate import Gate
 from febe.server.limits import FatalError
 from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
 from febe.server.service import Service
-from febe.server.session import Session
 
 logger = logging.getLogger("febe.server")
 
@@ -151,13 +150,21 @@ class Visit:
         client = Client(user=user, database=database, parameters=opening, system_user=system_user,
                         address=self._address)
 
-        def opened() -> Session:
-            made = service.engine.admit(client)
-            return service.session(conversation, made, user=user, blocking=blocking, database=database,
-                                   shared=service.shared)
+        made: list[EngineSession] = []
+
+        def opened() -> None:
+            made.append(service.engine.admit(client))
 
         conversation.say(AuthenticationOk())
-        session = await port.run(opened) if blocking else opened()
+        try:
+            await port.run(opened) if blocking else opened()
+        except BaseException:
+            # the client went away while its session was being opened
+            for one in made:
+                await port.finish(one.close)
+            raise
+        session = service.session(conversation, made[0], user=user, blocking=blocking, database=database,
+                                  shared=service.shared)
         process_id = 0
         try:
             session.system_user = system_user

@@ -16,12 +16,12 @@ from typing import Any
 
 import duckdb
 
-from febe.engines.duckdb import _driver, errors, sources, statements
+from febe.engines.duckdb import _driver, errors, forms, sources, statements
 from febe.engines.duckdb.copying import DuckDBCopy, check_allowed
 from febe.engines.duckdb.prepared import Context, Statement, prepare
 from febe.engines.duckdb.stream import ResultStream
-from febe.server.engine import Engine, EngineError, EngineSession
-from febe.server.sql import TokenKind, split, tokens
+from febe.server.engine import Engine, EngineError, EngineSession, Prepared
+from febe.server.sql import TokenKind, split, tokens, verb
 
 _log = logging.getLogger("febe.engines.duckdb")
 
@@ -150,8 +150,18 @@ class DuckDBSession(EngineSession):
         self.written = 0
         """How many statements that write have been run in this transaction."""
 
-    def prepare(self, sql: str, parameter_types: Sequence[int]) -> Statement:
-        """Understand one statement without running it.
+    def prepare(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
+        """Understand one statement without running it."""
+        first = verb(sql)
+        if first in ("DROP", "TRUNCATE", "CREATE"):
+            steps = forms.steps(sql, first)
+            if len(steps) > 1:
+                return forms.Steps([self._prepare(step, parameter_types) for step in steps])
+            sql = steps[0]
+        return self._prepare(sql, parameter_types)
+
+    def _prepare(self, sql: str, parameter_types: Sequence[int]) -> Statement:
+        """Understand one statement in DuckDB's form.
 
         The one exception is PIVOT without IN: its columns are the data's values, so DuckDB must read the data.
         """
