@@ -13,9 +13,11 @@ import febe
 import febe._kernel
 
 T = TypeVar("T")
-MODULES = ("array_writers", "arrays", "binary", "copy_binary", "copy_encode", "copy_fields", "copy_lines",
-           "dialogue", "encode", "errors", "fields", "floats", "frames", "kinds", "parameters", "parse", "ranges",
-           "records", "row", "rows", "text")
+MODULES = (
+    "array_writers", "arrays", "binary", "cells", "copy_binary", "copy_encode", "copy_fields", "copy_lines",
+    "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames", "kinds", "parameters", "parse",
+    "ranges", "records", "row", "rows", "text",
+)
 
 
 def _load() -> SimpleNamespace:

@@ -6,13 +6,13 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from febe.types import arrow
+from febe.types import _arrow_abi
 
-SCHEMA = ctypes.CFUNCTYPE(None, ctypes.POINTER(arrow._Schema))
-ARRAY = ctypes.CFUNCTYPE(None, ctypes.POINTER(arrow._Array))
-STREAM = ctypes.CFUNCTYPE(None, ctypes.POINTER(arrow._Stream))
-GET_SCHEMA = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(arrow._Schema))
-GET_NEXT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(arrow._Array))
+SCHEMA = ctypes.CFUNCTYPE(None, ctypes.POINTER(_arrow_abi.Schema))
+ARRAY = ctypes.CFUNCTYPE(None, ctypes.POINTER(_arrow_abi.Array))
+STREAM = ctypes.CFUNCTYPE(None, ctypes.POINTER(_arrow_abi.Stream))
+GET_SCHEMA = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(_arrow_abi.Schema))
+GET_NEXT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(_arrow_abi.Array))
 LAST_ERROR = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 
 new_capsule = ctypes.pythonapi.PyCapsule_New
@@ -39,7 +39,8 @@ class Producer:
             GET_SCHEMA(self._schema), GET_NEXT(self._next), LAST_ERROR(self._last_error), STREAM(self._stream_gone),
             SCHEMA(self._schema_gone), ARRAY(self._array_gone),
         )  # fmt: skip
-        self.stream = arrow._Stream(*(ctypes.cast(call, ctypes.c_void_p).value for call in self._callbacks[:4]), None)
+        calls = [ctypes.cast(call, ctypes.c_void_p).value for call in self._callbacks[:4]]
+        self.stream = _arrow_abi.Stream(*calls, None)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return new_capsule(ctypes.addressof(self.stream), b"arrow_array_stream", None)
@@ -52,10 +53,10 @@ class Producer:
         return thing
 
     def _schema(self, _stream: int, out: Any) -> int:
-        children = [arrow._Schema(format=form.encode(), name=b"c%d" % i) for i, form in enumerate(self.formats)]
+        children = [_arrow_abi.Schema(format=form.encode(), name=b"c%d" % i) for i, form in enumerate(self.formats)]
         out.contents.format, out.contents.n_children = self.top.encode(), len(children)
         pointers = [ctypes.pointer(self._keep(child)) for child in children]
-        out.contents.children = self._keep((ctypes.POINTER(arrow._Schema) * len(children))(*pointers))
+        out.contents.children = self._keep((ctypes.POINTER(_arrow_abi.Schema) * len(children))(*pointers))
         out.contents.release = self._address(4)
         self.made["schema"] += 1
         return 0
@@ -72,7 +73,7 @@ class Producer:
             held = [None if b is None else self._keep(ctypes.create_string_buffer(b, len(b) + 1)) for b in buffers]
             addresses = [None if b is None else ctypes.addressof(b) for b in held]
             children.append(
-                arrow._Array(
+                _arrow_abi.Array(
                     length=length, null_count=self.null_count, n_buffers=len(buffers),
                     buffers=self._keep((ctypes.c_void_p * len(buffers))(*addresses)),
                 )
@@ -80,7 +81,7 @@ class Producer:
         array = out.contents
         array.length, array.n_children = length, len(children)
         pointers = [ctypes.pointer(self._keep(child)) for child in children]
-        array.children = self._keep((ctypes.POINTER(arrow._Array) * len(children))(*pointers))
+        array.children = self._keep((ctypes.POINTER(_arrow_abi.Array) * len(children))(*pointers))
         array.release = self._address(5)
         if self.change:
             self.change(array)

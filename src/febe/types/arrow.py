@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from febe._kernel.arrow import ArrowEncoder, ArrowValueError
+from febe.types._arrow_abi import EMPTY, GET, LAST_ERROR, READ, Array, Schema, Stream, capsule_pointer, memory, release
 from febe.types._arrow_plans import plan_for
 
 __all__ = [
@@ -30,73 +31,6 @@ __all__ = [
 
 class ArrowError(OSError):
     """A stream that failed, with the producer's errno and message; or one that cannot be read, with no errno."""
-
-
-class _Schema(ctypes.Structure):
-    pass
-
-
-_Schema._fields_ = [
-    ("format", ctypes.c_char_p),
-    ("name", ctypes.c_char_p),
-    ("metadata", ctypes.c_void_p),
-    ("flags", ctypes.c_int64),
-    ("n_children", ctypes.c_int64),
-    ("children", ctypes.POINTER(ctypes.POINTER(_Schema))),
-    ("dictionary", ctypes.POINTER(_Schema)),
-    ("release", ctypes.c_void_p),
-    ("private_data", ctypes.c_void_p),
-]
-
-
-class _Array(ctypes.Structure):
-    pass
-
-
-_Array._fields_ = [
-    ("length", ctypes.c_int64),
-    ("null_count", ctypes.c_int64),
-    ("offset", ctypes.c_int64),
-    ("n_buffers", ctypes.c_int64),
-    ("n_children", ctypes.c_int64),
-    ("buffers", ctypes.POINTER(ctypes.c_void_p)),
-    ("children", ctypes.POINTER(ctypes.POINTER(_Array))),
-    ("dictionary", ctypes.POINTER(_Array)),
-    ("release", ctypes.c_void_p),
-    ("private_data", ctypes.c_void_p),
-]
-
-
-class _Stream(ctypes.Structure):
-    _fields_ = [
-        ("get_schema", ctypes.c_void_p),
-        ("get_next", ctypes.c_void_p),
-        ("get_last_error", ctypes.c_void_p),
-        ("release", ctypes.c_void_p),
-        ("private_data", ctypes.c_void_p),
-    ]
-
-
-_GET = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-_LAST_ERROR = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)
-_RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
-_capsule_pointer.restype = ctypes.c_void_p
-_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-
-_memory = ctypes.pythonapi.PyMemoryView_FromMemory
-_memory.restype = ctypes.py_object
-_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
-_READ = 0x100
-
-_EMPTY = memoryview(b"")
-
-
-def _release(thing: _Schema | _Array | _Stream) -> None:
-    if thing.release:
-        _RELEASE(thing.release)(ctypes.addressof(thing))
-        thing.release = None  # a producer that forgot to
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,13 +70,13 @@ class RecordBatch:
 
     length: int
     columns: list[ArrowColumn]
-    _array: _Array = field(repr=False)
+    _array: Array = field(repr=False)
 
     def release(self) -> None:
         """Give the memory back; may be called again."""
         self.length = 0
         self.columns = []
-        _release(self._array)
+        release(self._array)
 
     def __enter__(self) -> RecordBatch:
         return self
@@ -174,7 +108,7 @@ def _metadata(address: int | None) -> dict[bytes, bytes]:
     return {text(): text() for _ in range(number())}
 
 
-def _read_field(schema: _Schema) -> ArrowField:
+def _read_field(schema: Schema) -> ArrowField:
     return ArrowField(
         name=(schema.name or b"").decode("utf-8", "replace"),
         format=schema.format.decode("ascii", "replace"),
@@ -206,10 +140,10 @@ def _item_bits(form: str) -> int | None:
 
 
 def _view(address: int | None, size: int) -> memoryview:
-    return _memory(address, size, _READ) if address and size else _EMPTY
+    return memory(address, size, READ) if address and size else EMPTY
 
 
-def _read_column(array: _Array, form: ArrowField, offset: int, length: int) -> ArrowColumn:
+def _read_column(array: Array, form: ArrowField, offset: int, length: int) -> ArrowColumn:
     """Read one column; `offset` and `length` already take the parent's into account."""
     if length < 0 or offset < 0 or array.length < 0 or array.offset < 0:
         raise ArrowError(f'column "{form.name}": a negative length or offset')
@@ -255,7 +189,7 @@ def _read_column(array: _Array, form: ArrowField, offset: int, length: int) -> A
     )
 
 
-def _read_batch(array: _Array, schema: list[ArrowField]) -> RecordBatch:
+def _read_batch(array: Array, schema: list[ArrowField]) -> RecordBatch:
     # Released by its own __del__ should reading the columns fail.
     batch = RecordBatch(array.length, [], array)
     if array.n_children != len(schema):
@@ -278,13 +212,13 @@ class ArrowReader:
     """
 
     def __init__(self, capsule: object) -> None:
-        source = _Stream.from_address(_capsule_pointer(capsule, b"arrow_array_stream"))
+        source = Stream.from_address(capsule_pointer(capsule, b"arrow_array_stream"))
         if not source.release:
             raise ArrowError("the stream was already taken or released")
         self.schema: list[ArrowField] = []
         # Moving is copying and marking the source as released (Arrow: "Moving an array").
-        self._stream = _Stream()
-        ctypes.memmove(ctypes.addressof(self._stream), ctypes.addressof(source), ctypes.sizeof(_Stream))
+        self._stream = Stream()
+        ctypes.memmove(ctypes.addressof(self._stream), ctypes.addressof(source), ctypes.sizeof(Stream))
         source.release = None
         try:
             self.schema = self._read_schema()
@@ -293,20 +227,20 @@ class ArrowReader:
             raise
 
     def _read_schema(self) -> list[ArrowField]:
-        schema = _Schema()
+        schema = Schema()
         self._call(self._stream.get_schema, schema)
         try:
             if schema.format != b"+s":
                 raise ArrowError(f"a stream of format {schema.format!r}, not of record batches")
             return _read_field(schema).children
         finally:
-            _release(schema)
+            release(schema)
 
-    def _call(self, function: int, target: _Schema | _Array) -> None:
+    def _call(self, function: int, target: Schema | Array) -> None:
         stream = ctypes.addressof(self._stream)
-        code = _GET(function)(stream, ctypes.addressof(target))
+        code = GET(function)(stream, ctypes.addressof(target))
         if code:
-            message = _LAST_ERROR(self._stream.get_last_error)(stream) if self._stream.get_last_error else None
+            message = LAST_ERROR(self._stream.get_last_error)(stream) if self._stream.get_last_error else None
             raise ArrowError(code, message.decode("utf-8", "replace") if message else os.strerror(code))
 
     def __iter__(self) -> Iterator[RecordBatch]:
@@ -315,7 +249,7 @@ class ArrowReader:
     def __next__(self) -> RecordBatch:
         if not self._stream.release:
             raise StopIteration
-        array = _Array()
+        array = Array()
         self._call(self._stream.get_next, array)
         if not array.release:
             raise StopIteration
@@ -323,7 +257,7 @@ class ArrowReader:
 
     def close(self) -> None:
         """Release the stream; may be called again."""
-        _release(self._stream)
+        release(self._stream)
 
     def __enter__(self) -> ArrowReader:
         return self
