@@ -53,6 +53,11 @@ class Live:
     def learn(self, *names: str) -> list[Codec]:
         """Look types up by name, as the client does by OID."""
         oids = [int(self.run("select $1::regtype::oid", [name.encode()])[0][0] or b"") for name in names]
+        self.learn_oids(oids)
+        return [self.types.by_oid(oid) for oid in oids]
+
+    def learn_oids(self, oids: Sequence[int]) -> None:
+        """Look up what is not known yet."""
         unknown = self.types.unknown(oids)
         if unknown:
             rows = self.run(QUERY, [encode(TYPES.by_name("_oid"), 1, unknown)], formats=[1], result_format=1)
@@ -68,7 +73,6 @@ class Live:
                     ]
                 )
             )
-        return [self.types.by_oid(oid) for oid in oids]
 
     def echo(self, codec: Codec, name: str, data: Sequence[bytes], binary: int, result_format: int) -> list[bytes]:
         """Send values and get them back."""

@@ -14,6 +14,7 @@ from febe.ports.tune import peer_user
 from febe.protocol.errors import AuthenticationError, ConnectionLost, ConnectTimeout
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
+from febe.types.registry import Registry
 
 CANCEL_SECONDS = 5.0
 """How long a cancel request may take; a server that does not take it goes on with what it does."""
@@ -31,6 +32,11 @@ class BaseConnection:
     def parameters(self) -> Mapping[str, str]:
         """The run-time parameters that the server reports, as they are now."""
         return MappingProxyType(self._session.parameters)
+
+    @property
+    def types(self) -> Registry:
+        """The types of this connection: what is registered here is its own, for statements prepared from then on."""
+        return self._session.types
 
     @property
     def process_id(self) -> int:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from struct import pack
 from typing import TYPE_CHECKING, Any, cast
 
-from febe._kernel.errors import ValueEncodeError
+from febe._kernel.errors import TypeChanged, ValueDecodeError, ValueEncodeError
 from febe._kernel.parameters import ParameterEncoder
 from febe._kernel.row import row_type
 from febe._kernel.rows import RowDecoder
 from febe.flows.answer import Answer, DecodeRun, ask, converse
-from febe.flows.errors import EncodeError
+from febe.flows.errors import DecodeError, EncodeError
+from febe.flows.introspect import introspect
 from febe.flows.session import Session
 from febe.protocol.asynchronous import ErrorResponse
 from febe.protocol.connection import DataRowRun
@@ -160,8 +161,19 @@ class Flight(Answer):
             if self.decode is not None:
                 self.decode = decoder(self.session.types, event.columns)
 
+    def _decode_error(self, error: ValueDecodeError) -> DecodeError:
+        made = super()._decode_error(error)
+        if isinstance(error.__cause__, TypeChanged):
+            self.session.types.forget()
+            self.statement.ready = False
+        return made
+
     def _error(self, event: ErrorResponse) -> None:
         super()._error(event)
+        if not self.bound and event.fields_by_code.get("R") in ("record_recv", "record_in"):
+            # A parameter's composite type has other fields than when it was described.
+            self.session.types.forget()
+            self.statement.ready = False
         if not self.brief and not self.parsed:
             self.statement.forget()
 
@@ -233,6 +245,7 @@ async def _describe(session: Session, statement: Statement) -> None:
     del session.discarded[:len(closed)]
     await converse(session, states, out, answer)
     answer.check()
+    await introspect(session, [*answer.parameter_types, *[column.type_oid for column in answer.columns]])
     statement.is_known = bool(name)
     if statement.keep and not session.pooled:
         name = name or session.new_name()

@@ -68,7 +68,7 @@ class Registry:
     A type registered later stands in for the one before, also inside the arrays, ranges and composites that hold it.
     """
 
-    __slots__ = ("_built", "_by_class", "_by_name", "_by_oid", "_classes", "_depth", "_named", "_shared")
+    __slots__ = ("_built", "_by_class", "_by_name", "_by_oid", "_classes", "_depth", "_learned", "_named", "_shared")
 
     def __init__(self) -> None:
         """Begin without any type."""
@@ -77,6 +77,7 @@ class Registry:
         self._named: dict[str, Codec] = {}
         self._by_class: dict[type, int | str] = {}
         self._classes: dict[str, type] = {}
+        self._learned: dict[int, Codec | None] = {}
         # Types of a shape, made when they are first asked for
         self._built: dict[int, Codec] = {}
         self._shared = False
@@ -86,7 +87,7 @@ class Registry:
         """Give a registry that begins with the same types; what either registers later is its own."""
         other = Registry.__new__(Registry)
         other._by_oid, other._by_name, other._by_class = self._by_oid, self._by_name, self._by_class
-        other._named, other._classes = self._named, self._classes
+        other._named, other._classes, other._learned = self._named, self._classes, self._learned
         other._built, other._depth = self._built, 0
         self._shared = other._shared = True
         return other
@@ -131,20 +132,23 @@ class Registry:
             known = self._by_oid.get(codec.oid)
             if known is not None and known.shape is not CompositeOf.OPEN:
                 continue
+            self._learned[codec.oid] = known
             own = self._named.get(f"{codec.schema}.{codec.name}") or self._named.get(codec.name)
             self._by_oid[codec.oid] = codec if own is None else _settled(own, codec)
             self._by_name.setdefault(codec.name, codec.oid)
             self._by_name[f"{codec.schema}.{codec.name}"] = codec.oid
 
-    def forget(self, oids: Iterable[int]) -> None:
-        """Drop types, so that they are looked up anew."""
+    def forget(self) -> None:
+        """Drop what a catalog has described, so that it is looked up anew."""
         self._own()
-        for oid in oids:
-            codec = self._by_oid.pop(oid, None)
-            if codec is not None:
-                for name in (codec.name, f"{codec.schema}.{codec.name}"):
-                    if self._by_name.get(name) == oid:
-                        del self._by_name[name]
+        for oid, before in self._learned.items():
+            codec = self._by_oid.pop(oid)
+            if before is not None:
+                self._by_oid[oid] = before
+            for name in (codec.name, f"{codec.schema}.{codec.name}"):
+                if before is None and self._by_name.get(name) == oid:
+                    del self._by_name[name]
+        self._learned = {}
 
     def unknown(self, oids: Sequence[int]) -> list[int]:
         """Give those of the OIDs whose type only a catalog can tell."""
@@ -178,7 +182,7 @@ class Registry:
     def _own(self) -> None:
         if self._shared:
             self._by_oid, self._by_name, self._by_class = dict(self._by_oid), dict(self._by_name), dict(self._by_class)
-            self._named, self._classes = dict(self._named), dict(self._classes)
+            self._named, self._classes, self._learned = dict(self._named), dict(self._classes), dict(self._learned)
             self._shared = False
         self._built = {}
 

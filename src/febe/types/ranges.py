@@ -34,11 +34,9 @@ class Range(tuple[Any, ...]):
     EMPTY: Range
 
     def __new__(cls, lower: Any = None, upper: Any = None, bounds: str = "[)") -> Range:
-        """Errors: ValueError for other bounds, or a lower bound above the upper."""
+        """Errors: ValueError for other bounds; the order of the two is the server's to judge: it knows collations."""
         if bounds not in ("[)", "(]", "()", "[]"):
             raise ValueError("bounds are [), (], () or []")
-        if lower is not None and upper is not None and _above(lower, upper):
-            raise ValueError("the lower bound is above the upper bound")
         flags = LOWER_INFINITE if lower is None else LOWER_INCLUSIVE if bounds[0] == "[" else 0
         flags |= UPPER_INFINITE if upper is None else UPPER_INCLUSIVE if bounds[1] == "]" else 0
         return _range(flags, lower, upper)
@@ -95,13 +93,6 @@ class Range(tuple[Any, ...]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _range, tuple(self)
-
-
-def _above(lower: Any, upper: Any) -> bool:
-    try:
-        return bool(lower > upper)
-    except (TypeError, ArithmeticError):  # without an order in Python, or NaN: the server knows
-        return False
 
 
 def _order(value: Range) -> tuple[Any, ...]:
