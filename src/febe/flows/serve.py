@@ -42,7 +42,7 @@ class Conversation:
 
     async def deliver(self) -> None:
         """Send what has been said, holding back while the peer does not read.  Errors: ConnectionLost."""
-        await self.port.flush(self._take())
+        await self.port.flush(self.take())
 
     async def next_event(self) -> Event:
         """What the peer says next.  Errors: ConnectionLost, RemoteProtocolError."""
@@ -52,10 +52,11 @@ class Conversation:
             if event is not None:
                 return event
             if self.waiting:
-                await self.port.flush(self._take())
+                await self.port.flush(self.take())
             core.receive(await self.port.exchange(b""))
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """Hand out what has been said and not sent, for who sends it by other ways."""
         data = b"".join(self._said)
         self._said.clear()
         self.waiting = 0

@@ -104,12 +104,16 @@ def _integer(least: int, most: int) -> Callable[[Parameter, str], str]:
 
 def _milliseconds(parameter: Parameter, value: str) -> str:
     """A time with or without a unit (manual: "Parameter Names and Values"), kept in milliseconds."""
-    match = re.fullmatch(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?)\s*(us|ms|s|min|h|d)?\s*", value)
-    if match is None:
-        raise EngineError(f'invalid value for parameter "{parameter.name}": "{value}"', sqlstate="22023",
-                          hint='Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".')
-    found = round(float(match[1]) * _UNITS[match[2] or "ms"])
-    if not 0 <= found <= 0x7FFFFFFF:
+    match = re.match(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?)\s*", value)
+    unit = value[match.end():].rstrip() or "ms" if match is not None else ""
+    found = round(float(match[1]) * _UNITS[unit]) if match is not None and unit in _UNITS else None
+    if found is None or not -0x80000000 <= found <= 0x7FFFFFFF:
+        hint = None
+        if match is not None:
+            hint = ("Value exceeds integer range." if unit in _UNITS
+                    else 'Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".')
+        raise EngineError(f'invalid value for parameter "{parameter.name}": "{value}"', sqlstate="22023", hint=hint)
+    if found < 0:
         raise EngineError(f"{found} ms is outside the valid range for parameter "
                           f'"{parameter.name}" (0 ms .. 2147483647 ms)', sqlstate="22023")
     # as SHOW has it: in the largest unit that it is a whole number of

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import Any
 
-from febe.flows.serve import Conversation, error_response, serve
+from febe.flows.serve import Conversation, error_response, notice_response, serve
 from febe.flows.serve_startup import greet, settle_version
 from febe.ports.asyncio import AsyncioPort
 from febe.protocol.authentication import AuthenticationOk
@@ -101,13 +101,14 @@ class Visit:
         if last is not None:
             text, sqlstate, severity = (*last, "FATAL")[:3]
             with contextlib.suppress(ConnectionLost, LocalProtocolError):
-                conversation.say(error_response(text, sqlstate=sqlstate, severity=severity))
+                say = notice_response if severity == "WARNING" else error_response
+                conversation.say(say(text, sqlstate=sqlstate, severity=severity))
+        if not self._patience:
+            port.last_word(conversation.take())
+            return
         with contextlib.suppress(ConnectionLost, TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(conversation.deliver(), self._patience)
-        if self._patience:
-            await port.aclose()
-        else:
-            port.close_now()
+        await port.aclose()
 
     async def _admit(self) -> None:
         """Start-up and authentication, then the session."""
