@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import struct
 import threading
@@ -296,8 +297,10 @@ class TestShutdown:
             idle.log_in()
             client.say(Query(query="rows 1000000 by 100000"))
             run(listener.close(Shutdown.IMMEDIATE)).result(SECONDS)
-            found = fatal(idle.rest().replace(b"N", b"E", 1))
-            assert (found["S"], found["C"]) == ("WARNING", "57P01")
+            # a notice, as PostgreSQL's quickdie gives (which does not always get it out)
+            assert fatal(idle.rest().replace(b"N", b"E", 1)) == {
+                "S": "WARNING", "V": "WARNING", "C": "57P01",
+                "M": "terminating connection due to immediate shutdown command"}
         assert engine.log[-1] == "close"
 
     def test_smart_can_be_hurried(self) -> None:
@@ -308,17 +311,14 @@ class TestShutdown:
             assert fatal(client.rest())["C"] == "57P01"
             closing.result(SECONDS)
 
-    @pytest.mark.parametrize(("mode", "number"), [("fast", 2), ("immediate", 3)])
-    def test_as_postgresql_words_it(self, pg18: Postgres, mode: str, number: int) -> None:
+    def test_as_postgresql_words_it(self, pg18: Postgres) -> None:
         with servers.running(pg18.installation) as server, on_loop(Script()) as (listener, run), \
                 Raw(server) as theirs, Raw(listener) as ours:  # type: ignore[arg-type]
             theirs.log_in(user="postgres", database="postgres")
             ours.log_in()
-            server.process.send_signal(number)
-            run(listener.close(Shutdown(mode))).result(SECONDS)
-            ends = [client.rest() for client in (theirs, ours)]
-            assert ends[0][:1] == ends[1][:1]  # a notice, when there is no time for an error
-            said = [fatal(b"E" + end[1:]) for end in ends]
+            server.process.send_signal(signal.SIGINT)
+            run(listener.close(Shutdown.FAST)).result(SECONDS)
+            said = [fatal(client.rest()) for client in (theirs, ours)]
             assert [said[0][code] for code in "SVCM"] == [said[1][code] for code in "SVCM"]
 
 

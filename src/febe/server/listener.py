@@ -97,7 +97,7 @@ class Listener:
         text, sqlstate = SHUTTING_DOWN
         for visit in self._visits.values():
             if mode is Shutdown.IMMEDIATE:
-                visit.end("terminating connection because of immediate shutdown command", sqlstate, "WARNING")
+                visit.end("terminating connection due to immediate shutdown command", sqlstate, "WARNING")
                 visit.hurry()
             else:
                 visit.end(text, sqlstate)
