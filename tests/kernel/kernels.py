@@ -14,8 +14,8 @@ import febe._kernel
 
 T = TypeVar("T")
 MODULES = (
-    "array_writers", "arrays", "binary", "cells", "copy_binary", "copy_encode", "copy_fields", "copy_lines",
-    "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames", "kinds", "parameters", "parse",
+    "array_writers", "arrays", "binary", "cells", "copy_assembly", "copy_binary", "copy_encode", "copy_fields",
+    "copy_lines", "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames", "kinds", "parameters", "parse",
     "ranges", "records", "row", "rows", "text",
 )
 

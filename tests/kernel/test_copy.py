@@ -6,6 +6,7 @@ What is right is said by PostgreSQL in tests/types/test_copy_*.py.
 from __future__ import annotations
 
 import random
+from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
@@ -154,3 +155,32 @@ def test_rows_that_hold_nothing_else_stay_out_of_the_collector(kernel: SimpleNam
     (row,) = kernel.copy_binary.TupleDecoder([kind + 1], tuple).decode(b"\0\1\0\0\0\3[1]", 0, 9)
     if kernel.copy_fields.COMPILED:
         assert gc.is_tracked(row) == (kind == JSON)
+
+
+def assembled(kernel: SimpleNamespace, seed: int) -> Any:
+    dice = random.Random(seed)
+    columns, rows = dice.randrange(1, 4), dice.randrange(5)
+    arena, lens, starts = bytearray(), [], []
+    for _ in range(columns * rows):
+        made = b"".join(dice.choices([b"a", b"\t", b",", b'"', b"\\", b"\n", b"\b", b"\\.", b""], k=dice.randrange(4)))
+        starts.append(len(arena))
+        lens.append(-1 if dice.random() < 0.2 else len(made))
+        arena += made
+    if starts and dice.random() < 0.1:
+        starts[0] = dice.choice((-1, len(arena) + 1, 1 << 40))
+    quote, escape = dice.choice(((-1, -1), (34, 34), (34, 92), (97, 98)))
+    out = bytearray(dice.choice((1000, 1000, 1000, 60)))
+    given = memoryview(bytearray(pack(f"={len(lens)}i", *lens))).cast("i")
+    places = memoryview(bytearray(pack(f"={len(lens)}q", *starts))).cast("q")
+    framed, most = dice.random() < 0.5, dice.choice((1000, 12))
+    end = outcome(lambda: kernel.copy_assembly.lines(
+        given, places, rows, rows, columns, bytes(arena), dice.choice((9, 44)), quote, escape, b"a",
+        dice.choice((b"\0\0\0", b"\1\0\1")), framed, most, out, 3))  # fmt: skip
+    return end, out[3:end] if isinstance(end, int) and end > 0 else b""
+
+
+@pytest.mark.skipif(COMPILED is None, reason="no compiled kernel is loaded")
+@pytest.mark.parametrize("seed", range(200))
+def test_lines_of_columns_agree(seed: int) -> None:
+    assert COMPILED is not None
+    assert assembled(COMPILED, seed) == assembled(SOURCE, seed)

@@ -58,6 +58,14 @@ class Column(Protocol):
     dictionary: Any
 
 
+class Form(Protocol):
+    """Puts rows together."""
+
+    def join(
+        self, lens: memoryview, starts: memoryview, stride: int, rows: int, columns: int, arena: bytearray, held: int
+    ) -> tuple[bytearray, int]: ...
+
+
 class Batch(Protocol):
     """Columns of one length."""
 
@@ -122,13 +130,28 @@ def _longs(count: int) -> memoryview:
     return memoryview(bytearray(8 * count)).cast("q")
 
 
-class ArrowEncoder:
-    """Encodes the batches of one stream; one call at a time."""
+class DataRows:
+    """Puts rows together as DataRow messages; others give other forms."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
+    def join(
+        self, lens: memoryview, starts: memoryview, stride: int, rows: int, columns: int, arena: bytearray, held: int
+    ) -> tuple[bytearray, int]:
+        """Give the rows, or a bad row; their values, `held` bytes in all, lie in `arena`."""
+        size = rows * (7 + 4 * columns) + held
+        frames = c.blank(size + _SPARE)
+        end = assembly.assemble(lens, starts, stride, rows, columns, arena, LENGTH_LIMIT, 68, frames, 0)
+        del frames[size:]
+        return frames, -1 - end if end < 0 else -1
+
+
+class ArrowEncoder:
+    """Encodes the batches of one stream, by default as DataRow messages; one call at a time."""
+
+    def __init__(self, plans: Sequence[Plan], form: Form | None = None) -> None:
         if len(plans) > COLUMN_LIMIT:
             raise ValueError(f"a row has at most {COLUMN_LIMIT} columns")
         self.plans = tuple(plans)
+        self._form: Form = form or DataRows()
         # What a row takes besides its strings, for bounding a piece: the head, the length words, numbers by their size.
         self._each = 7 + sum(4 + (0 if plan.layout in _BYTES else plan.width or 8) for plan in plans)
         self._arena = bytearray()
@@ -143,14 +166,14 @@ class ArrowEncoder:
         self._busy = False
 
     def encode(self, batch: Batch, start: int, stop: int) -> bytearray:
-        """Give the rows from `start` up to `stop` as DataRow messages.
+        """Give the rows from `start` up to `stop` in the encoder's form.
 
         Errors: `ArrowValueError`; ValueError for rows that the batch has not.
         """
         return self.encode_some(batch, start, stop, 1 << 62)[0]
 
     def encode_some(self, batch: Batch, start: int, stop: int, most: int) -> tuple[bytearray, int]:
-        """Give rows from `start` on, not beyond `stop`, as DataRow messages of about `most` bytes, and the next row.
+        """Give rows from `start` on, not beyond `stop`, of about `most` bytes, and the next row.
 
         At least one row is given.  The bound is exact for strings and approximate for numbers.
         """
@@ -195,13 +218,10 @@ class ArrowEncoder:
                 continue
             at = self._write(k, plan, columns[k], start, lens[of], starts[of], self._arena, at)
             held += assembly.total(lens[of])
-        size = count * (7 + 4 * len(self.plans)) + held
         self._room(self._arena, at)
-        frames = c.blank(size + _SPARE)
-        bad = assembly.assemble(lens, starts, rows, count, len(self.plans), self._arena, LENGTH_LIMIT, frames)
+        frames, bad = self._form.join(lens, starts, rows, count, len(self.plans), self._arena, held)
         if bad >= 0:
             raise ArrowValueError(start + bad, 0, self.plans[0].name, "the row is too large", "54000")
-        del frames[size:]
         return frames, start + count
 
     def _reserve(self, rows: int) -> None:

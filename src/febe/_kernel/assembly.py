@@ -1,6 +1,6 @@
 # mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg,no-any-return"
 
-"""Puts the values of columns together to DataRow messages (manual: "Message Formats", DataRow).
+"""Puts the values of columns together to rows in binary form (manual: "Message Formats", DataRow; "COPY").
 
 `lens` says per row -1 for NULL, else the length of the value.
 """
@@ -229,19 +229,23 @@ def assemble(
     columns: cython.Py_ssize_t,
     arena: cython.uchar[::1],
     most: cython.longlong,
+    letter: cython.int,
     frames: cython.uchar[::1],
+    p: cython.Py_ssize_t,
 ) -> int:
-    """Write DataRow messages; returns -1, or the first row whose length word would be over `most`.
+    """Write rows from `p` on: messages of type `letter`, or without any when that is 0.
+
+    Returns the position after them, or -1 - the first row whose length word would be over `most`.
 
     The value in column c of row r has length `lens[c * stride + r]` and begins at `starts[c * stride + r]` in `arena`;
     both `arena` and `frames` have 16 bytes to spare, so that a short value is copied as 16 bytes at once.
     """
     i: cython.Py_ssize_t
     c: cython.Py_ssize_t
-    p: cython.Py_ssize_t = 0
     begin: cython.Py_ssize_t
     size: cython.Py_ssize_t
     start: cython.Py_ssize_t
+    head: cython.Py_ssize_t = 7 if letter else 2
     end: cython.Py_ssize_t = len(frames) - 16
     held: cython.Py_ssize_t = len(arena) - 16
     bad: cython.Py_ssize_t = -1
@@ -250,7 +254,7 @@ def assemble(
     data: cython.p_uchar
     if rows > stride or columns > 32767 or columns * stride > len(lens) or columns * stride > len(starts):
         raise ValueError("no room for the rows")
-    if end < 0 or held < 0:
+    if end < 0 or held < 0 or p < 0:
         raise ValueError("no bytes to spare")
     if cython.compiled:
         out = cython.address(frames[0])
@@ -261,7 +265,7 @@ def assemble(
     with cython.nogil:
         for i in range(rows):
             begin = p
-            p += 7
+            p += head
             if p > end:
                 fault = True
                 break
@@ -290,10 +294,11 @@ def assemble(
             if p - begin - 1 > most:
                 bad = i
                 break
-            out[begin] = 68  # D
-            _put_int(out, begin + 1, p - begin - 1)
-            out[begin + 5] = columns >> 8
-            out[begin + 6] = columns & 255
+            if letter:
+                out[begin] = letter
+                _put_int(out, begin + 1, p - begin - 1)
+            out[begin + head - 2] = columns >> 8
+            out[begin + head - 1] = columns & 255
     if fault:
         raise ValueError("lengths and starts do not agree with the buffers")
-    return bad
+    return p if bad < 0 else -1 - bad

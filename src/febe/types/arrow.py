@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from febe._kernel.arrow import ArrowEncoder, ArrowValueError
+from febe._kernel.arrow import ArrowEncoder, ArrowValueError, Plan
 from febe.types._arrow_abi import EMPTY, GET, LAST_ERROR, READ, Array, Schema, Stream, capsule_pointer, memory, release
 from febe.types._arrow_plans import plan_for
 
@@ -25,6 +25,7 @@ __all__ = [
     "ArrowValueError",
     "RecordBatch",
     "encoder_for",
+    "plans_for",
     "read_stream",
 ]
 
@@ -281,9 +282,13 @@ def read_stream(source: Any) -> ArrowReader:
 def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> ArrowEncoder:
     """Make the encoder of a stream's batches for columns announced with these type OIDs and formats (0 text, 1 binary).
 
-    Fewer formats than columns: as in Bind, none is text for all and one is for all.
-    Errors: `ArrowError` names the column whose Arrow format cannot be sent as its type.
+    Fewer formats than columns: as in Bind, none is text for all and one is for all.  Errors: as `plans_for`.
     """
+    return ArrowEncoder(plans_for(schema, formats, type_oids))
+
+
+def plans_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> list[Plan]:
+    """Plan how a stream's columns are written; `ArrowError` names one whose Arrow format cannot be sent as its type."""
     if len(type_oids) != len(schema):
         raise ValueError(f"{len(type_oids)} type OIDs for {len(schema)} columns")
     if len(formats) <= 1:
@@ -299,4 +304,4 @@ def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids:
             way = "binary" if code else "text"
             raise ArrowError(f'column "{column.name}" of Arrow format {shown} cannot be sent as type {oid} in {way}')
         plans.append(plan)
-    return ArrowEncoder(plans)
+    return plans

@@ -1,6 +1,7 @@
 """COPY's formats in both directions (manual: "COPY"): rows to bytes, bytes that come in pieces to rows."""
 
 from febe._kernel.copy_fields import DEFAULT
+from febe.types.copy.arrow import ArrowCopyEncoder
 from febe.types.copy.column import CopyColumn
 from febe.types.copy.decoder import CopyDecoder
 from febe.types.copy.encoder import CopyEncoder, Framing
@@ -9,6 +10,7 @@ from febe.types.copy.format import CopyFormat
 
 __all__ = [
     "DEFAULT",
+    "ArrowCopyEncoder",
     "CopyColumn",
     "CopyDecoder",
     "CopyEncodeError",

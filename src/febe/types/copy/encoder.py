@@ -8,6 +8,7 @@ from struct import pack
 
 from febe._kernel import copy_encode
 from febe._kernel.errors import MalformedRow, ValueEncodeError
+from febe.types._codec import Codec
 from febe.types.copy.column import CopyColumn, encoders
 from febe.types.copy.encodings import codec_for, encoding_name
 from febe.types.copy.errors import CopyEncodeError, CopyError
@@ -18,6 +19,7 @@ BINARY_HEADER = SIGNATURE + bytes(8)
 BINARY_TRAILER = b"\xff\xff"
 _FORMS = {"text": copy_encode.TEXT, "csv": copy_encode.CSV, "binary": copy_encode.BINARY}
 _PIECE = 1 << 26
+_NAME = Codec(oid=0, name="name")
 
 
 class Framing(enum.IntEnum):
@@ -106,6 +108,12 @@ class CopyEncoder:
         self._begun = True
         last = head + BINARY_TRAILER if self.form.binary else b""
         return before + (last if self.framing is Framing.BARE or not last else frame(last))
+
+    @classmethod
+    def header_of(cls, form: CopyFormat, names: Sequence[str], framing: Framing) -> bytes:
+        """Give the line with the columns' names."""
+        columns = [CopyColumn(name=name, codec=_NAME) for name in names]
+        return cls(form, columns, framing)._head()[0]
 
     def _head(self) -> tuple[bytes, bytes]:
         """Give what comes before the first row: in messages of its own, and in that of the row (copyto.c)."""

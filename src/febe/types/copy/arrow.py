@@ -1,0 +1,119 @@
+"""Arrow record batches to COPY data, without a Python object for a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from febe._kernel import assembly, copy_assembly
+from febe._kernel.arrow import ArrowEncoder
+from febe._kernel.columns import blank
+from febe.types.arrow import ArrowField, RecordBatch, plans_for, read_stream
+from febe.types.copy.encoder import BINARY_HEADER, BINARY_TRAILER, CopyEncoder, Framing, frame
+from febe.types.copy.errors import CopyError
+from febe.types.copy.format import CopyFormat
+
+_SPARE = 16
+_LIMIT = 0x3FFFFFFE
+
+
+class _Rows:
+    """Puts rows together for one COPY; `head` comes before the first."""
+
+    def __init__(self, form: CopyFormat, names: Sequence[str], framing: Framing) -> None:
+        self.form = form
+        self.framing = framing
+        self.head = b""
+        self._quoted = form.marked("force_quote", names) + b"\0"
+        self._null = form.null_used.encode()
+
+    def join(
+        self, lens: memoryview, starts: memoryview, stride: int, rows: int, columns: int, arena: bytearray, held: int
+    ) -> tuple[bytearray, int]:
+        form, framed = self.form, self.framing is Framing.ROWS
+        before = len(self.head) + (5 if self.framing is Framing.MESSAGES else 0)
+        if form.binary:
+            room = before + rows * (7 + 4 * columns) + held + _SPARE
+        else:
+            room = before + rows * (6 + columns * (9 + len(self._null))) + 2 * held + 8
+        out = blank(room)
+        out[before - len(self.head) : before] = self.head
+        if form.binary:
+            letter = 100 if framed else 0
+            end = assembly.assemble(lens, starts, stride, rows, columns, arena, _LIMIT, letter, out, before)
+        else:
+            end = copy_assembly.lines(
+                lens, starts, stride, rows, columns, arena, ord(form.delimiter_used),
+                ord(form.quote_used) if form.csv else -1, ord(form.escape_used), self._null, self._quoted, framed,
+                _LIMIT, out, before,
+            )  # fmt: skip
+        if end < 0:
+            return out, -1 - end
+        del out[end:]
+        if framed and self.head:  # the first message holds the header too (copyto.c)
+            size = int.from_bytes(out[before + 1 : before + 5], "big") + before
+            out[0 : before + 5] = b"d" + size.to_bytes(4, "big") + self.head
+        elif self.framing is Framing.MESSAGES:
+            out[0:5] = b"d" + (end - 1).to_bytes(4, "big")
+        self.head = b""
+        return out, -1
+
+
+class ArrowCopyEncoder:
+    """Encodes the record batches of one COPY: `encode` each, then `finish`.
+
+    `type_oids` are those of the table's columns.  Errors: ArrowError for a column whose Arrow format cannot be sent as
+    its type, ArrowValueError for a value.
+    """
+
+    def __init__(
+        self, form: CopyFormat, schema: Sequence[ArrowField], type_oids: Sequence[int],
+        framing: Framing = Framing.MESSAGES, names: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        form.check()
+        if form.encoding is not None and not form.binary and form.encoding.upper().replace("-", "") != "UTF8":
+            raise CopyError(f"Arrow to COPY in {form.encoding} is not supported", "0A000")
+        self.names = list(names or [column.name for column in schema])
+        self._rows = _Rows(form, self.names, framing)
+        self._encoder = ArrowEncoder(plans_for(schema, [int(form.binary)], type_oids), self._rows)
+        self._begun = False
+        self.rows = 0
+        """How many rows were encoded."""
+
+    def encode(self, batch: RecordBatch, most: int = 1 << 20) -> Iterator[bytearray]:
+        """Encode a batch in pieces of about `most` bytes."""
+        row = 0
+        while row < batch.length:
+            yield from self._begin()
+            before = row
+            data, row = self._encoder.encode_some(batch, row, min(batch.length, row + (1 << 16)), most)
+            self.rows += row - before
+            yield data
+
+    def encode_all(self, source: Any, most: int = 1 << 20) -> Iterator[bytearray]:
+        """Encode what has `__arrow_c_stream__` and the schema given, and finish."""
+        with read_stream(source) as reader:
+            for batch in reader:
+                with batch:
+                    yield from self.encode(batch, most)
+        if last := self.finish():
+            yield bytearray(last)
+
+    def finish(self) -> bytes:
+        """Give what comes after the last row, and what comes before the first if there was none."""
+        before = b"".join(self._begin())
+        if not self._rows.form.binary:
+            return before
+        last = self._rows.head + BINARY_TRAILER
+        self._rows.head = b""
+        return last if self._rows.framing is Framing.BARE else frame(last)
+
+    def _begin(self) -> Iterator[bytearray]:
+        if self._begun:
+            return
+        self._begun = True
+        form = self._rows.form
+        if form.binary:
+            self._rows.head = BINARY_HEADER
+        elif form.header:
+            yield bytearray(CopyEncoder.header_of(form, self.names, self._rows.framing))
