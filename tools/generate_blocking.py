@@ -1,57 +1,95 @@
-"""Writes src/febe/client/blocking.py, the blocking face of the client, from the asyncio face.
+"""Writes the client's other faces from the asyncio face: the blocking one, and the one for trio.
 
-    python tools/generate_blocking.py           writes it
-    python tools/generate_blocking.py --check   says whether it is up to date
+    python tools/generate_blocking.py           writes them
+    python tools/generate_blocking.py --check   says whether they are up to date
 
-The asyncio face has signatures and one-line bodies only, so that words are all that has to be changed.
+The asyncio face awaits and does not know on what, so that words are all that has to be changed.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 CLIENT = Path(__file__).parent.parent / "src" / "febe" / "client"
-SOURCE, TARGET = CLIENT / "asynchronous.py", CLIENT / "blocking.py"
 
-DOCSTRING = '''"""The blocking face of the client.
+DOCSTRING = '''"""{title}
 
-Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
+Generated from {source} by tools/generate_blocking.py; edit that file.
 """'''
 WORDS = {
     r"\basync def\b": "def",
+    r"\basync (with|for)\b": r"\1",
     r"\bawait ": "",
     r"-> Flow\[(.*)\]:": r"-> \1:",
     r"from febe.flows.query import Flow\n": "",
     r"__aenter__": "__enter__",
     r"__aexit__": "__exit__",
+    r"__aiter__": "__iter__",
+    r"__anext__": "__next__",
+    r"StopAsyncIteration": "StopIteration",
+    r"\bAsyncIterator\b": "Iterator",
+    r"Iterable\[Any\] \| AsyncIterable\[Any\]": "Iterable[Any]",
+    r"AsyncIterable, ": "",
     r"\brun_asyncio\b": "run_blocking",
-    "by KeyboardInterrupt or a cancellation": "by KeyboardInterrupt",
+    r"client\.asynchronous\b": "client.blocking",
+    r"Awaitable\[(\w+)\]": r"\1",
+    r"by KeyboardInterrupt or a cancellation,": "by KeyboardInterrupt,",
     r"Any number of tasks (.*), each request": r"Threads \1, each request",
+    r"\btask\b": "thread",
+    r"\btasks\b": "threads",
 }
+TRIO = {r"\brun_asyncio\b": "run_trio", r"client\.asynchronous\b": "client.structured", r"febe\.aio\b": "febe.trio"}
 
 
 def blocking(source: str) -> str:
     """The blocking face's source.  Errors: ValueError when something asynchronous is left."""
-    text = re.sub(r'\A""".*?"""', lambda _: DOCSTRING, source, count=1, flags=re.DOTALL)
-    for word, replacement in WORDS.items():
-        text = re.sub(word, replacement, text)
+    text = _changed(source, WORDS)
     left = re.search(r"\b(async|await|asyncio)\b", text)
     if left is not None:
-        raise ValueError(f"{SOURCE.name} has an {left[0]!r} that this tool does not know")
+        raise ValueError(f"the asyncio face has an {left[0]!r} that this tool does not know")
     return text
 
 
+def structured(source: str) -> str:
+    """The source of the face for trio.  Errors: ValueError when something of asyncio is left."""
+    text = _changed(source, TRIO)
+    if re.search(r"\basyncio\b", text) is not None:
+        raise ValueError("the asyncio face names asyncio where this tool does not know how trio has it")
+    return text
+
+
+def _changed(source: str, words: dict[str, str]) -> str:
+    text = re.sub(r'\A""".*?"""\n', "", source, count=1, flags=re.DOTALL)
+    for word, replacement in words.items():
+        text = re.sub(word, replacement, text)
+    return text
+
+
+# Source, target, what its first line says, how it is made
+FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
+    ("asynchronous.py", "blocking.py", "The blocking face of the client.", blocking),
+    ("asynchronous.py", "structured.py", "The face of the client for trio.", structured),
+)
+
+
+def made() -> dict[Path, str]:
+    """What each generated file is to hold."""
+    return {CLIENT / target: DOCSTRING.format(title=title, source=source) + "\n"
+            + make((CLIENT / source).read_text()) for source, target, title, make in FILES}
+
+
 def main() -> int:
-    made = blocking(SOURCE.read_text())
-    if "--check" in sys.argv[1:]:
-        if not TARGET.exists() or TARGET.read_text() != made:
-            print(f"{TARGET.name} is out of date: run python tools/generate_blocking.py")
-            return 1
-    else:
-        TARGET.write_text(made)
-    return 0
+    stale = 0
+    for path, text in made().items():
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            print(f"{path.name} is out of date: run python tools/generate_blocking.py")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

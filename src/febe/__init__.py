@@ -3,7 +3,7 @@
     with febe.connect("postgresql://demo@localhost:5433/demo") as connection:
         rows = connection.fetch("select $1::int4 + 1 as next", 41)
 
-`febe.aio` is the same for asyncio, `febe.server` the other end.
+`febe.aio` and `febe.trio` are the same for asyncio and trio, `febe.server` the other end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from febe._kernel.row import Row
     from febe.client.blocking import Connection, PreparedStatement, connect
     from febe.errors import Error, PostgresError
+    from febe.flows.into import scalar
 
 __version__ = "0.1.0.dev0"
 
@@ -24,7 +25,7 @@ __version__ = "0.1.0.dev0"
 _PLACES = {
     "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
     "connect": "febe.client.blocking", "Error": "febe.errors", "PostgresError": "febe.errors",
-    "Row": "febe._kernel.row",
+    "Row": "febe._kernel.row", "scalar": "febe.flows.into",
 }
 
 
@@ -42,4 +43,4 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = ["Connection", "Error", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
-           "errors", "kernel"]
+           "errors", "kernel", "scalar"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from febe.flows.errors import DecodeError, EncodeError, NotSupported
+from febe.flows.part import Skipped
+from febe.flows.transaction import TransactionRolledBack
 from febe.protocol.errors import (
     AuthenticationError,
     ConnectionLost,
@@ -33,4 +35,6 @@ __all__ = [
     "PostgresError",
     "ProtocolError",
     "RemoteProtocolError",
+    "Skipped",
+    "TransactionRolledBack",
 ]

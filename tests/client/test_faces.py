@@ -1,4 +1,4 @@
-"""The two faces are one: the blocking one is generated."""
+"""The faces are one: two are generated from the third."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import febe
 import febe.aio
 import febe.client.asynchronous as asynchronous
 import febe.client.blocking as blocking
+import febe.client.structured as structured
 import febe.errors
+import febe.trio
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,14 +30,16 @@ def generator() -> ModuleType:
     return module
 
 
-def test_the_blocking_face_is_up_to_date(generator: ModuleType) -> None:
-    made = generator.blocking(generator.SOURCE.read_text())
-    assert made == generator.TARGET.read_text(), "run python tools/generate_blocking.py"
+def test_the_generated_faces_are_up_to_date(generator: ModuleType) -> None:
+    for path, text in generator.made().items():
+        assert path.read_text() == text, "run python tools/generate_blocking.py"
 
 
 def test_nothing_asynchronous_is_left_over(generator: ModuleType) -> None:
     with pytest.raises(ValueError, match="async"):
-        generator.blocking("async for x in y: pass")
+        generator.blocking("x = lambda: (yield async_, async)")
+    with pytest.raises(ValueError, match="asyncio"):
+        generator.structured("import asyncio")
 
 
 def test_bodies_are_one_line() -> None:
@@ -49,15 +53,15 @@ def test_bodies_are_one_line() -> None:
 
 
 def test_the_faces_have_the_same_names() -> None:
-    for name in ("Connection", "PreparedStatement"):
-        ours, theirs = (
+    for name in asynchronous.__all__[:-1]:
+        ours, theirs, others = (
             {attribute.replace("__a", "__") for attribute in vars(getattr(module, name))}
-            for module in (asynchronous, blocking))
-        assert ours == theirs
+            for module in (asynchronous, blocking, structured))
+        assert ours == theirs == others
 
 
 def test_what_is_exported_is_there() -> None:
-    for module in (febe, febe.aio, febe.errors):
+    for module in (febe, febe.aio, febe.trio, febe.errors):
         for name in module.__all__:
             assert getattr(module, name) is not None
     assert febe.errors.UniqueViolation.condition == "unique_violation"

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
+from febe._kernel.row import Row
 from febe.client.options import Target
+from febe.flows import query
+from febe.flows.listen import Listener
+from febe.flows.pipeline import Reply
 from febe.flows.prepare import Statement, discard
+from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.ports.tune import peer_user
 from febe.protocol.errors import AuthenticationError, ConnectionLost, ConnectTimeout
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
+from febe.types.copy import CopyFormat
 from febe.types.registry import Registry
+
+T = TypeVar("T")
 
 CANCEL_SECONDS = 5.0
 """How long a cancel request may take; a server that does not take it goes on with what it does."""
@@ -95,6 +103,49 @@ class BaseStatement:
             discard(self._session, self._statement)
 
 
+class BasePipeline:
+    """The requests of a pipeline; nothing is sent before its end."""
+
+    def __init__(self) -> None:
+        self._replies: list[Reply[Any]] = []
+
+    def fetch(self, sql: str, *args: object) -> Reply[list[Row]]:
+        """All rows of a statement."""
+        return self._add(sql, args, query.ALL)
+
+    def fetchrow(self, sql: str, *args: object) -> Reply[Row | None]:
+        """The first row of a statement."""
+        return self._add(sql, args, query.FIRST)
+
+    def fetchval(self, sql: str, *args: object) -> Reply[Any]:
+        """The first value of a statement's first row."""
+        return self._add(sql, args, query.VALUE)
+
+    def execute(self, sql: str, *args: object) -> Reply[Result]:
+        """The command tag of a statement, with its rows."""
+        return self._add(sql, args, query.RESULT)
+
+    def _add(self, sql: str, args: tuple[object, ...], give: query.Give[T]) -> Reply[T]:
+        self._replies.append(reply := Reply(sql, args, give))
+        return reply
+
+
+class BaseListener:
+    """What a listener has at hand."""
+
+    _listener: Listener
+
+    @property
+    def waiting(self) -> int:
+        """How many notifications have come and were not taken."""
+        return len(self._listener.waiting)
+
+
+def copy_format(options: Mapping[str, Any]) -> CopyFormat | None:
+    """COPY's options; None when there are none.  Errors: CopyError, TypeError for a name that COPY does not have."""
+    return CopyFormat(**{"format": "text", **options}) if options else None
+
+
 def where(target: Target) -> str:
     """The address, for error messages."""
     if target.is_unix:
@@ -130,4 +181,5 @@ def check_peer(target: Target, port: Any) -> None:
             raise AuthenticationError(f'requirepeer specifies "{wanted}", but actual peer user name is "{found}"')
 
 
-__all__ = ["CANCEL_SECONDS", "BaseConnection", "BaseStatement", "check_peer", "not_connected", "not_in_time", "where"]
+__all__ = ["CANCEL_SECONDS", "BaseConnection", "BaseListener", "BasePipeline", "BaseStatement",
+           "check_peer", "copy_format", "not_connected", "not_in_time", "where"]

@@ -5,41 +5,58 @@ Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 from febe._kernel.row import Row
-from febe.client.base import BaseConnection, BaseStatement
+from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
 from febe.client.options import Options, resolve
 from febe.client.run_blocking import open_session, runner
-from febe.flows import close, prepare, query
+from febe.flows import close, copy, many, pipeline, prepare, query, transaction
+from febe.flows.into import Make, factory
+from febe.flows.listen import Listener
 from febe.flows.prepare import Statement
 from febe.flows.result import Result
 from febe.flows.session import Session
+from febe.flows.stream import Batches
+from febe.protocol.asynchronous import NotificationResponse
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
-class Connection(BaseConnection):
-    """A connection to a server; `connect` makes it.
+class Connection(BaseConnection, Generic[R]):
+    """A connection to a server; `connect` makes it.  `R` is what rows are: `Row`, unless `into` says otherwise.
 
     Threads may use it at once: what they ask goes out at once too, each request with an end of its own, so
     that one fails without the others.  A request that is interrupted, by KeyboardInterrupt, is
     cancelled at the server, and the connection goes on.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, make: Make[R] | None = None) -> None:
         super().__init__(session)
+        self._make = make
         self._run = runner(session)
 
-    def fetch(self, sql: str, *args: object) -> list[Row]:
+    def into(self, target: Callable[..., T]) -> Connection[T]:
+        """The same connection, with rows made into `target`.
+
+        dict, tuple, list and `febe.scalar` are known; anything else is called with the columns as keyword arguments:
+        dataclasses, pydantic models, named tuples.
+        """
+        return Connection(self._session, factory(target))
+
+    def fetch(self, sql: str, *args: object) -> list[R]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.
 
         Errors: PostgresError, EncodeError, DecodeError, NotSupported for COPY, ConnectionLost.
         """
-        return self._run(query.fetch(self._session, sql, args))
+        return self._run(query.fetch(self._session, sql, args, self._make))
 
-    def fetchrow(self, sql: str, *args: object) -> Row | None:
+    def fetchrow(self, sql: str, *args: object) -> R | None:
         """Run a statement and return its first row, None if there is none.  Errors: as `fetch`."""
-        return self._run(query.fetchrow(self._session, sql, args))
+        return self._run(query.fetchrow(self._session, sql, args, self._make))
 
     def fetchval(self, sql: str, *args: object) -> Any:
         """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
@@ -52,7 +69,68 @@ class Connection(BaseConnection):
         """
         return self._run(query.execute(self._session, sql, args))
 
-    def prepare(self, sql: str) -> PreparedStatement:
+    def executemany(self, sql: str, sets: Iterable[Any]) -> list[Row]:
+        """Run a statement once for each set of parameters, pipelined, all or none.
+
+        Errors: as `fetch`, with a note that says which set it was.
+        """
+        return self._run(many.executemany(self._session, sql, sets))
+
+    def fetchmany(self, sql: str, sets: Iterable[Any]) -> list[Row]:
+        """Run a statement as `executemany` does, and return the rows of all of them in order."""
+        return self._run(many.executemany(self._session, sql, sets, keep=True))
+
+    def stream(self, sql: str, *args: object, size: int = 1000) -> Stream:
+        """Run a statement and take its rows in batches of at most `size`: `with` it, then `for` batch.
+
+        Outside of a transaction block nothing else can be asked meanwhile on this connection.
+        """
+        return Stream(self, Batches(self._session, sql, args, size))
+
+    def pipeline(self) -> Pipeline:
+        """Requests that go out together and have one fate: all or none.  `with` it."""
+        return Pipeline(self)
+
+    def transaction(self, *, isolation: str | None = None, read_only: bool | None = None,
+                    deferrable: bool | None = None) -> Transaction:
+        """A transaction block, or within one a savepoint: `with` it.  An exception rolls it back."""
+        return Transaction(self, isolation=isolation, read_only=read_only, deferrable=deferrable)
+
+    def commit_prepared(self, gid: str) -> None:
+        """Commit a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
+        return self._run(transaction.finish_prepared(self._session, gid, commit=True))
+
+    def rollback_prepared(self, gid: str) -> None:
+        """Roll back a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
+        return self._run(transaction.finish_prepared(self._session, gid, commit=False))
+
+    def copy_in(self, table: copy.Table, rows: Iterable[Any], *,
+                columns: Sequence[str] | None = None, progress: copy.Progress | None = None,
+                **options: Any) -> Result:
+        """Copy rows into a table, in binary unless `format` and its options say otherwise.
+
+        `table` is a name, or a tuple of schema and name.  Errors: EncodeError that names the row; PostgresError.
+        """
+        return self._run(copy.copy_records(self._session, table, rows, columns=columns, form=copy_format(options),
+                                           progress=progress))
+
+    def copy_in_bytes(self, sql: str, source: Any, *, progress: copy.Progress | None = None) -> Result:
+        """Run COPY ... FROM STDIN with bytes, a file, or an iterable of bytes or str.  Errors: PostgresError."""
+        return self._run(copy.copy_in(self._session, sql, copy.framed(source), progress))
+
+    def copy_out(self, table: copy.Table, *, columns: Sequence[str] | None = None) -> CopyOut:
+        """Copy a table's rows out, in binary: `with` it, then `for` list of rows."""
+        return CopyOut(self, table, columns)
+
+    def copy_out_bytes(self, sql: str) -> CopyOut:
+        """Run COPY ... TO STDOUT: `with` it, then `for` list of pieces, as bytes."""
+        return CopyOut(self, sql, None, bare=True)
+
+    def listen(self, *channels: str) -> Notifications:
+        """Listen to channels: `with` it, then `for` notification."""
+        return Notifications(self, Listener(self._session, channels))
+
+    def prepare(self, sql: str) -> PreparedStatement[R]:
         """Prepare a statement for the session's lifetime.  Errors: PostgresError, ConnectionLost."""
         return PreparedStatement(self, self._run(prepare.prepare(self._session, sql)))
 
@@ -68,21 +146,22 @@ class Connection(BaseConnection):
         self.close()
 
 
-class PreparedStatement(BaseStatement):
+class PreparedStatement(BaseStatement, Generic[R]):
     """A statement that the server has parsed; `Connection.prepare` makes it."""
 
-    def __init__(self, connection: Connection, statement: Statement) -> None:
+    def __init__(self, connection: Connection[R], statement: Statement) -> None:
         self._session = connection._session
+        self._make = connection._make
         self._run = connection._run
         self._statement = statement
 
-    def fetch(self, *args: object) -> list[Row]:
+    def fetch(self, *args: object) -> list[R]:
         """Run it and return its rows.  Errors: as `Connection.fetch`."""
-        return self._run(query.fetch(self._session, self._statement, args))
+        return self._run(query.fetch(self._session, self._statement, args, self._make))
 
-    def fetchrow(self, *args: object) -> Row | None:
+    def fetchrow(self, *args: object) -> R | None:
         """Run it and return its first row, None if there is none.  Errors: as `Connection.fetch`."""
-        return self._run(query.fetchrow(self._session, self._statement, args))
+        return self._run(query.fetchrow(self._session, self._statement, args, self._make))
 
     def fetchval(self, *args: object) -> Any:
         """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
@@ -104,7 +183,132 @@ class PreparedStatement(BaseStatement):
         self.close()
 
 
-def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection:
+class Stream:
+    """A statement's rows, batch by batch; `Connection.stream` makes it."""
+
+    def __init__(self, connection: Connection[Any], batches: Batches) -> None:
+        self._run = connection._run
+        self._batches = batches
+
+    def __enter__(self) -> Self:
+        self._run(self._batches.open())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        self._run(self._batches.close())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[Row]:
+        if batch := self._run(self._batches.next()):
+            return batch
+        raise StopIteration
+
+
+class Pipeline(BasePipeline):
+    """Requests of one flight; `Connection.pipeline` makes it.
+
+    Each call gives a `Reply`, whose `result()` is there when the block has ended.
+    """
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        super().__init__()
+        self._session = connection._session
+        self._run = connection._run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        if error is None:
+            self._run(pipeline.run(self._session, self._replies))
+
+
+class Transaction:
+    """A transaction block; `Connection.transaction` makes it.  `commit` and `rollback` may end it early."""
+
+    def __init__(self, connection: Connection[Any], **properties: Any) -> None:
+        self._run = connection._run
+        self._block = transaction.Block(session=connection._session, **properties)
+
+    def commit(self) -> None:
+        """Commit.  Errors: PostgresError; TransactionRolledBack when a statement in it had failed."""
+        return self._run(self._block.commit())
+
+    def rollback(self) -> None:
+        """Roll back."""
+        return self._run(self._block.rollback())
+
+    def prepare(self, gid: str) -> None:
+        """Prepare it for two-phase commit, which ends the block.  Errors: as `commit`."""
+        return self._run(self._block.prepare(gid))
+
+    def __enter__(self) -> Self:
+        self._run(self._block.begin())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        if not self._block.ended:
+            (self.commit() if error is None else self.rollback())
+
+
+class CopyOut:
+    """What COPY TO STDOUT gives; `Connection.copy_out` and `copy_out_bytes` make it."""
+
+    def __init__(self, connection: Connection[Any], what: copy.Table, columns: Sequence[str] | None, *,
+                 bare: bool = False) -> None:
+        self._run = connection._run
+        self._out = copy.CopyOut(connection._session, what, columns, bare=bare)
+
+    @property
+    def result(self) -> Result:
+        """The command tag, when all has been read."""
+        return self._out.result
+
+    def __enter__(self) -> Self:
+        self._run(self._out.open())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        self._run(self._out.close())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[Any]:
+        if piece := self._run(self._out.next()):
+            return piece
+        raise StopIteration
+
+
+class Notifications(BaseListener):
+    """The notifications of some channels; `Connection.listen` makes it."""
+
+    def __init__(self, connection: Connection[Any], listener: Listener) -> None:
+        self._run = connection._run
+        self._listener = listener
+
+    def __enter__(self) -> Self:
+        self._run(self._listener.open())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        self._run(self._listener.close())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> NotificationResponse:
+        return self._run(self._listener.next())
+
+
+def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection[Row]:
     """Connect to a server by URI or `keyword=value` string, keywords, environment (PGHOST ...) and libpq's defaults.
 
     Errors: ConnectionLost, PostgresError from the server, AuthenticationError, ProtocolError, NotSupported.
@@ -112,4 +316,5 @@ def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection:
     return Connection(open_session(resolve(conninfo, options)))
 
 
-__all__ = ["Connection", "PreparedStatement", "connect"]
+__all__ = ["Connection", "CopyOut", "Notifications", "Pipeline", "PreparedStatement", "Stream", "Transaction",
+           "connect"]

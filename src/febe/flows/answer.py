@@ -225,6 +225,9 @@ class Answer:
     def _notification(self, event: NotificationResponse) -> None:
         self.session.notification(event)
 
+    def _no_data(self, _: NoData) -> None:
+        pass
+
     def _nothing(self, _: object) -> None:
         pass
 
@@ -257,7 +260,8 @@ _HANDLERS: dict[Any, str] = {
     NoticeResponse: "_notice",
     ParameterStatus: "_parameter_status",
     NotificationResponse: "_notification",
-    **dict.fromkeys((CloseComplete, NoData), "_nothing"),
+    NoData: "_no_data",
+    CloseComplete: "_nothing",
 }
 
 _COPY_FAIL = CopyFail(reason="no COPY data comes from this program")
@@ -312,6 +316,7 @@ async def settle(session: Session, answer: Answer) -> None:
                 if session.reading:
                     answer.signal = port.signal()
                     await answer.signal.wait()
+                    answer.signal = None
                     continue
                 session.reading = True
                 try:
@@ -331,7 +336,7 @@ async def settle(session: Session, answer: Answer) -> None:
         else:  # in the middle of something: nothing may follow it, because answers would be mistaken
             session.lost(error)
         raise
-    if session.answers:
+    if session.answers or session.listeners:
         hand_over(session)
     if answer.cut is not None:
         raise _cut(answer, broken)
@@ -371,6 +376,10 @@ def hand_over(session: Session) -> None:
             if answer.signal is not None:
                 answer.signal.set()
                 return
+        for listener in session.listeners:
+            if listener.news.signal is not None:
+                listener.news.signal.set()
+                return
 
 
 async def _give_up(session: Session, answer: Answer, error: BaseException) -> None:
@@ -379,10 +388,10 @@ async def _give_up(session: Session, answer: Answer, error: BaseException) -> No
         return
     answer.abandon()
     hand_over(session)
-    if session.cancel is None:
+    if session.cancel is None and answer in session.answers:
         session.lost(error)
     # Not its turn yet: a cancel request would hit another one's.
-    elif session.answers and session.answers[0] is answer:
+    elif session.cancel is not None and session.answers and session.answers[0] is answer:
         await session.cancel()
 
 

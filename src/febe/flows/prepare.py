@@ -68,7 +68,9 @@ class Statement:
         self.columns: list[FieldDescription] = []
         self.decode: DecodeRun
         self._encoder: ParameterEncoder
-        self._prefix = self._suffix = self._parse = b""
+        self.parse = b""
+        """Parse, for a flight of a statement that the server does not know."""
+        self._prefix = self._suffix = b""
         self._constant: bytes | None = None
 
     def described(self, types: Registry, name: str, parameter_types: list[int],
@@ -79,7 +81,7 @@ class Statement:
         encoders = [codec.encoder() for codec in self.parameters]
         self._encoder = ParameterEncoder([encode for encode, _ in encoders])
         self._prefix = b"\0" + self.name.encode() + b"\0" + format_codes([code for _, code in encoders])
-        self._parse = Parse(statement=self.name, query=self.sql, parameter_types=parameter_types).encode()
+        self.parse = Parse(statement=self.name, query=self.sql, parameter_types=parameter_types).encode()
         formats = [types.by_oid(column.type_oid).decoder()[1] for column in columns]
         self._suffix = format_codes(formats)
         self.columns = [replace(column, format=code) for column, code in zip(columns, formats, strict=True)]
@@ -102,7 +104,7 @@ class Statement:
             if self._constant is not None and not args:
                 return self._constant
             return self.bind(args, _EXECUTE_AND_SYNC)
-        out = self._parse + self.bind(args, _DESCRIBE_EXECUTE_AND_SYNC)
+        out = self.parse + self.bind(args, _DESCRIBE_EXECUTE_AND_SYNC)
         self.is_known = bool(self.name)  # to whatever is asked after this
         return out
 

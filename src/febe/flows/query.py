@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from febe._kernel.row import Row
 from febe.flows.answer import Answer, converse
+from febe.flows.into import Make
 from febe.flows.prepare import KNOWN, TOLD, Flight, Statement, cached, decoder, describe, discard
 from febe.flows.result import Result
 from febe.flows.session import Session
@@ -15,6 +16,7 @@ from febe.protocol.simple import CommandComplete, EmptyQueryResponse, Query, Row
 from febe.protocol.states import State
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Flow: TypeAlias = "Coroutine[Any, Any, T]"
 
 
@@ -28,30 +30,41 @@ def is_stale(error: PostgresError) -> bool:
     return error.sqlstate == "26000" or (error.sqlstate == "0A000" and error.routine in (None, "RevalidateCachedQuery"))
 
 
-def all_rows(answer: Answer) -> list[Row]:
+@dataclass(slots=True)
+class Give(Generic[T_co]):
+    """What is made of an answer; `one` when it needs the first row only, `tagged` when it needs the command tag."""
+
+    make: Callable[[Answer], T_co]
+    one: bool = False
+    tagged: bool = False
+
+
+def _made(answer: Answer, make: Make[T] | None) -> list[T]:
+    rows: list[Any] = answer.rows or []
+    if make is None or not rows:
+        return rows
+    made = make(tuple(column.name for column in answer.columns))
+    return [made(row) for row in rows]
+
+
+def all_rows(make: Make[T] | None = None) -> Give[list[T]]:
     """What `fetch` gives."""
-    return answer.rows or []
+    return ALL if make is None else Give(lambda answer: _made(answer, make))
 
 
-def first_row(answer: Answer) -> Row | None:
+def first_row(make: Make[T] | None = None) -> Give[T | None]:
     """What `fetchrow` gives."""
-    return answer.rows[0] if answer.rows else None
+    return FIRST if make is None else Give(lambda answer: next(iter(_made(answer, make)), None), one=True)
 
 
-def first_value(answer: Answer) -> Any:
-    """What `fetchval` gives; a row may have no columns."""
-    return next(iter(answer.rows[0]), None) if answer.rows else None
+ALL: Give[Any] = Give(lambda answer: answer.rows or [])
+FIRST: Give[Any] = Give(lambda answer: answer.rows[0] if answer.rows else None, one=True)
+# A row may have no columns.
+VALUE: Give[Any] = Give(lambda answer: next(iter(answer.rows[0]), None) if answer.rows else None, one=True)
+RESULT = Give(lambda answer: Result(answer.tag, answer.rows or [], answer.columns), tagged=True)
 
 
-def result(answer: Answer) -> Result:
-    """What `execute` gives."""
-    return Result(answer.tag, answer.rows or [], answer.columns)
-
-
-_ONE = (first_row, first_value)
-
-
-async def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Callable[[Answer], T]) -> T:
+async def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> T:
     """Run SQL by way of the statement cache, or a prepared statement, and return what `give` makes of the answer.
 
     No row limit is sent where one row is wanted: the statement runs to its end as it does otherwise, and may run in
@@ -72,7 +85,7 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
             await session.admission()
         while not statement.ready:
             await describe(session, statement)
-        answer = Flight(session, statement, one=give in _ONE, tagged=give is result)
+        answer = Flight(session, statement, one=give.one, tagged=give.tagged)
         out = statement.request(args)
         states = KNOWN if answer.brief else TOLD
         if statement.copies_in:
@@ -84,7 +97,7 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
         if error is None:
             if answer.failure is not None:
                 raise answer.failure
-            return give(answer)
+            return give.make(answer)
         # Once bound, the error is that of something else which the statement itself did.
         if not answer.bound and (is_stale(error) or (not answer.brief and error.sqlstate == "08P01")):
             discard(session, statement)
@@ -146,28 +159,31 @@ async def last(session: Session, sql: str) -> Result:
 
 # Plain functions: a coroutine around another would cost on every resumption.
 
-def fetch(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[list[Row]]:
+def fetch(session: Session, what: str | Statement, args: tuple[object, ...], make: Make[T] | None = None
+          ) -> Flow[list[T]]:
     """All rows."""
-    return run(session, what, args, all_rows)
+    return run(session, what, args, ALL if make is None else all_rows(make))
 
 
-def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Row | None]:
+def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...], make: Make[T] | None = None
+             ) -> Flow[T | None]:
     """The first row, or None; the rest is read and dropped."""
-    return run(session, what, args, first_row)
+    return run(session, what, args, FIRST if make is None else first_row(make))
 
 
 def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Any]:
     """The first value of the first row, or None."""
-    return run(session, what, args, first_value)
+    return run(session, what, args, VALUE)
 
 
 def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Result]:
     """The result; SQL without parameters is a simple query and may be several statements, the last of which counts."""
     if args or isinstance(what, Statement):
-        return run(session, what, args, result)
+        return run(session, what, args, RESULT)
     return last(session, what)
 
 
 _QUERY = (State.QUERY,)
 
-__all__ = ["execute", "fetch", "fetchrow", "fetchval", "is_stale", "run", "script"]
+__all__ = ["ALL", "FIRST", "RESULT", "VALUE", "Flow", "Give", "all_rows", "execute", "fetch",
+           "fetchrow", "fetchval", "first_row", "is_stale", "run", "script"]

@@ -18,8 +18,10 @@ from febe.types.registry import TYPES, Registry
 
 if TYPE_CHECKING:
     from febe.flows.answer import Answer, Between
+    from febe.flows.listen import Listener
     from febe.flows.port import Signal, Stream
     from febe.flows.prepare import Statement
+    from febe.flows.transaction import Block
 
 STATEMENT_CACHE_SIZE = 100
 _LOG_LEVELS = {"WARNING": 30, "NOTICE": 20, "INFO": 20, "LOG": 20}  # those of logging; DEBUG is 10
@@ -65,6 +67,9 @@ class Session:
         self._names = 0
         self._why: str | None = None
         self.is_over = False
+        self.blocks: list[Block] = []
+        self.listeners: list[Listener] = []
+        self.channels: dict[str, int] = {}
 
     @cached_property
     def between(self) -> Between:
@@ -114,11 +119,15 @@ class Session:
         Errors: as `admission`.
         """
         await self.admission()
-        self.held_by = self.port.me()
+        self.hold()
         try:
             yield
         finally:
             self.release()
+
+    def hold(self) -> None:
+        """Keep others from asking, until `release`."""
+        self.held_by = self.port.me()
 
     def release(self) -> None:
         """Let others ask again."""
@@ -156,12 +165,16 @@ class Session:
             if answer.error is None and said is not None and said.is_fatal:  # what came after it was not looked at
                 answer.error = postgres_error(said.fields)
             answer.cut_off(error)
+        for listener in self.listeners:
+            listener.cut_off(error)
         self.release()
 
     def farewell(self, error: PostgresError) -> None:
         """Note that the server went away by itself, between requests."""
         self.closed(str(error))
         self.port.abort()
+        for listener in self.listeners:
+            listener.cut_off(error)
 
     def closed(self, why: str) -> None:
         """Note why nothing more can be asked."""
@@ -187,7 +200,9 @@ class Session:
                                       notice.message)
 
     def notification(self, event: NotificationResponse) -> None:
-        """Give a notification to `on_notification`."""
+        """Give a notification to the listeners and to `on_notification`."""
+        for listener in self.listeners:
+            listener.heard(event)
         if self.on_notification is not None:
             self._call(self.on_notification, event)
 

@@ -1,0 +1,73 @@
+"""How the trio face connects and runs flows."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import trio
+
+from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
+from febe.client.options import Plan, Target
+from febe.client.reach import open_at, reach
+from febe.flows.cancel import cancel
+from febe.flows.query import Flow
+from febe.flows.session import Session
+from febe.ports.trio import TrioPort, connect_tcp, connect_unix
+
+T = TypeVar("T")
+
+
+def runner(session: Session) -> Callable[[Flow[T]], Flow[T]]:
+    """How flows are run: trio awaits them as they are."""
+    return _as_it_is
+
+
+def _as_it_is(flow: Flow[T]) -> Flow[T]:
+    return flow
+
+
+async def open_session(plan: Plan) -> Session:
+    """Connect.  Errors: ConnectionLost, and those of the connect flow."""
+    async def lookup(name: str, port: int, flags: int) -> list[Any]:
+        return list(await trio.socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags))
+
+    return await reach(plan, _dial, lookup)
+
+
+async def _dial(target: Target) -> Session:
+    port: TrioPort | None = None
+    seconds = float("inf") if target.connect_timeout is None else target.connect_timeout
+    try:
+        with trio.fail_after(seconds):
+            port = await _connect(target)
+            check_peer(target, port)
+            session = await open_at(port, target)
+    except BaseException as error:
+        if port is not None:
+            port.abort()
+        if isinstance(error, trio.TooSlowError):
+            raise not_in_time(target) from error
+        raise
+    session.cancel = partial(_cancel, target, session)
+    return session
+
+
+async def _connect(target: Target) -> TrioPort:
+    if target.is_unix:
+        return await connect_unix(target.address)
+    return await connect_tcp(target.address, target.port, target.plan.tcp)
+
+
+async def _cancel(target: Target, session: Session) -> None:
+    """Have the server cancel what the session does, whether the task is cancelled meanwhile or not."""
+    # A server that takes no connection goes on with the request.
+    with trio.move_on_after(CANCEL_SECONDS) as scope, contextlib.suppress(OSError):
+        scope.shield = True
+        await cancel(await _connect(target), session.process_id, session.secret_key)
+
+
+__all__ = ["open_session", "runner"]

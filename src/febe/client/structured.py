@@ -1,0 +1,321 @@
+"""The face of the client for trio.
+
+Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack
+
+from febe._kernel.row import Row
+from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
+from febe.client.options import Options, resolve
+from febe.client.run_trio import open_session, runner
+from febe.flows import close, copy, many, pipeline, prepare, query, transaction
+from febe.flows.into import Make, factory
+from febe.flows.listen import Listener
+from febe.flows.prepare import Statement
+from febe.flows.query import Flow
+from febe.flows.result import Result
+from febe.flows.session import Session
+from febe.flows.stream import Batches
+from febe.protocol.asynchronous import NotificationResponse
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Connection(BaseConnection, Generic[R]):
+    """A connection to a server; `connect` makes it.  `R` is what rows are: `Row`, unless `into` says otherwise.
+
+    Any number of tasks may use it at once: what they ask goes out at once too, each request with an end of its own, so
+    that one fails without the others.  A request that is interrupted, by KeyboardInterrupt or a cancellation, is
+    cancelled at the server, and the connection goes on.
+    """
+
+    def __init__(self, session: Session, make: Make[R] | None = None) -> None:
+        super().__init__(session)
+        self._make = make
+        self._run = runner(session)
+
+    def into(self, target: Callable[..., T]) -> Connection[T]:
+        """The same connection, with rows made into `target`.
+
+        dict, tuple, list and `febe.scalar` are known; anything else is called with the columns as keyword arguments:
+        dataclasses, pydantic models, named tuples.
+        """
+        return Connection(self._session, factory(target))
+
+    def fetch(self, sql: str, *args: object) -> Flow[list[R]]:
+        """Run a statement with parameters `$1`, `$2` ... and return its rows.
+
+        Errors: PostgresError, EncodeError, DecodeError, NotSupported for COPY, ConnectionLost.
+        """
+        return self._run(query.fetch(self._session, sql, args, self._make))
+
+    def fetchrow(self, sql: str, *args: object) -> Flow[R | None]:
+        """Run a statement and return its first row, None if there is none.  Errors: as `fetch`."""
+        return self._run(query.fetchrow(self._session, sql, args, self._make))
+
+    def fetchval(self, sql: str, *args: object) -> Flow[Any]:
+        """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
+        return self._run(query.fetchval(self._session, sql, args))
+
+    def execute(self, sql: str, *args: object) -> Flow[Result]:
+        """Run and return the command tag, such as `INSERT 0 1`, with the rows and columns that came before it.
+
+        Without parameters `sql` may hold several statements: `results` has what each gave.  Errors: as `fetch`.
+        """
+        return self._run(query.execute(self._session, sql, args))
+
+    def executemany(self, sql: str, sets: Iterable[Any] | AsyncIterable[Any]) -> Flow[list[Row]]:
+        """Run a statement once for each set of parameters, pipelined, all or none.
+
+        Errors: as `fetch`, with a note that says which set it was.
+        """
+        return self._run(many.executemany(self._session, sql, sets))
+
+    def fetchmany(self, sql: str, sets: Iterable[Any] | AsyncIterable[Any]) -> Flow[list[Row]]:
+        """Run a statement as `executemany` does, and return the rows of all of them in order."""
+        return self._run(many.executemany(self._session, sql, sets, keep=True))
+
+    def stream(self, sql: str, *args: object, size: int = 1000) -> Stream:
+        """Run a statement and take its rows in batches of at most `size`: `async with` it, then `async for` batch.
+
+        Outside of a transaction block nothing else can be asked meanwhile on this connection.
+        """
+        return Stream(self, Batches(self._session, sql, args, size))
+
+    def pipeline(self) -> Pipeline:
+        """Requests that go out together and have one fate: all or none.  `async with` it."""
+        return Pipeline(self)
+
+    def transaction(self, *, isolation: str | None = None, read_only: bool | None = None,
+                    deferrable: bool | None = None) -> Transaction:
+        """A transaction block, or within one a savepoint: `async with` it.  An exception rolls it back."""
+        return Transaction(self, isolation=isolation, read_only=read_only, deferrable=deferrable)
+
+    def commit_prepared(self, gid: str) -> Flow[None]:
+        """Commit a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
+        return self._run(transaction.finish_prepared(self._session, gid, commit=True))
+
+    def rollback_prepared(self, gid: str) -> Flow[None]:
+        """Roll back a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
+        return self._run(transaction.finish_prepared(self._session, gid, commit=False))
+
+    def copy_in(self, table: copy.Table, rows: Iterable[Any] | AsyncIterable[Any], *,
+                columns: Sequence[str] | None = None, progress: copy.Progress | None = None,
+                **options: Any) -> Flow[Result]:
+        """Copy rows into a table, in binary unless `format` and its options say otherwise.
+
+        `table` is a name, or a tuple of schema and name.  Errors: EncodeError that names the row; PostgresError.
+        """
+        return self._run(copy.copy_records(self._session, table, rows, columns=columns, form=copy_format(options),
+                                           progress=progress))
+
+    def copy_in_bytes(self, sql: str, source: Any, *, progress: copy.Progress | None = None) -> Flow[Result]:
+        """Run COPY ... FROM STDIN with bytes, a file, or an iterable of bytes or str.  Errors: PostgresError."""
+        return self._run(copy.copy_in(self._session, sql, copy.framed(source), progress))
+
+    def copy_out(self, table: copy.Table, *, columns: Sequence[str] | None = None) -> CopyOut:
+        """Copy a table's rows out, in binary: `async with` it, then `async for` list of rows."""
+        return CopyOut(self, table, columns)
+
+    def copy_out_bytes(self, sql: str) -> CopyOut:
+        """Run COPY ... TO STDOUT: `async with` it, then `async for` list of pieces, as bytes."""
+        return CopyOut(self, sql, None, bare=True)
+
+    def listen(self, *channels: str) -> Notifications:
+        """Listen to channels: `async with` it, then `async for` notification."""
+        return Notifications(self, Listener(self._session, channels))
+
+    async def prepare(self, sql: str) -> PreparedStatement[R]:
+        """Prepare a statement for the session's lifetime.  Errors: PostgresError, ConnectionLost."""
+        return PreparedStatement(self, await self._run(prepare.prepare(self._session, sql)))
+
+    async def close(self) -> None:
+        """Say good-bye and close the connection; once is enough."""
+        await self._run(close.close(self._session))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self.close()
+
+
+class PreparedStatement(BaseStatement, Generic[R]):
+    """A statement that the server has parsed; `Connection.prepare` makes it."""
+
+    def __init__(self, connection: Connection[R], statement: Statement) -> None:
+        self._session = connection._session
+        self._make = connection._make
+        self._run = connection._run
+        self._statement = statement
+
+    def fetch(self, *args: object) -> Flow[list[R]]:
+        """Run it and return its rows.  Errors: as `Connection.fetch`."""
+        return self._run(query.fetch(self._session, self._statement, args, self._make))
+
+    def fetchrow(self, *args: object) -> Flow[R | None]:
+        """Run it and return its first row, None if there is none.  Errors: as `Connection.fetch`."""
+        return self._run(query.fetchrow(self._session, self._statement, args, self._make))
+
+    def fetchval(self, *args: object) -> Flow[Any]:
+        """Run it and return the first value of its first row, None if there is none.  Errors: as `Connection.fetch`."""
+        return self._run(query.fetchval(self._session, self._statement, args))
+
+    def execute(self, *args: object) -> Flow[Result]:
+        """Run it and return its command tag, with the rows that came before it.  Errors: as `Connection.fetch`."""
+        return self._run(query.execute(self._session, self._statement, args))
+
+    async def close(self) -> None:
+        """Have the server forget it.  Run after that, it is prepared anew."""
+        await self._run(prepare.close_statement(self._session, self._statement))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self.close()
+
+
+class Stream:
+    """A statement's rows, batch by batch; `Connection.stream` makes it."""
+
+    def __init__(self, connection: Connection[Any], batches: Batches) -> None:
+        self._run = connection._run
+        self._batches = batches
+
+    async def __aenter__(self) -> Self:
+        await self._run(self._batches.open())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self._run(self._batches.close())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Row]:
+        if batch := await self._run(self._batches.next()):
+            return batch
+        raise StopAsyncIteration
+
+
+class Pipeline(BasePipeline):
+    """Requests of one flight; `Connection.pipeline` makes it.
+
+    Each call gives a `Reply`, whose `result()` is there when the block has ended.
+    """
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        super().__init__()
+        self._session = connection._session
+        self._run = connection._run
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        if error is None:
+            await self._run(pipeline.run(self._session, self._replies))
+
+
+class Transaction:
+    """A transaction block; `Connection.transaction` makes it.  `commit` and `rollback` may end it early."""
+
+    def __init__(self, connection: Connection[Any], **properties: Any) -> None:
+        self._run = connection._run
+        self._block = transaction.Block(session=connection._session, **properties)
+
+    def commit(self) -> Flow[None]:
+        """Commit.  Errors: PostgresError; TransactionRolledBack when a statement in it had failed."""
+        return self._run(self._block.commit())
+
+    def rollback(self) -> Flow[None]:
+        """Roll back."""
+        return self._run(self._block.rollback())
+
+    def prepare(self, gid: str) -> Flow[None]:
+        """Prepare it for two-phase commit, which ends the block.  Errors: as `commit`."""
+        return self._run(self._block.prepare(gid))
+
+    async def __aenter__(self) -> Self:
+        await self._run(self._block.begin())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        if not self._block.ended:
+            await (self.commit() if error is None else self.rollback())
+
+
+class CopyOut:
+    """What COPY TO STDOUT gives; `Connection.copy_out` and `copy_out_bytes` make it."""
+
+    def __init__(self, connection: Connection[Any], what: copy.Table, columns: Sequence[str] | None, *,
+                 bare: bool = False) -> None:
+        self._run = connection._run
+        self._out = copy.CopyOut(connection._session, what, columns, bare=bare)
+
+    @property
+    def result(self) -> Result:
+        """The command tag, when all has been read."""
+        return self._out.result
+
+    async def __aenter__(self) -> Self:
+        await self._run(self._out.open())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self._run(self._out.close())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Any]:
+        if piece := await self._run(self._out.next()):
+            return piece
+        raise StopAsyncIteration
+
+
+class Notifications(BaseListener):
+    """The notifications of some channels; `Connection.listen` makes it."""
+
+    def __init__(self, connection: Connection[Any], listener: Listener) -> None:
+        self._run = connection._run
+        self._listener = listener
+
+    async def __aenter__(self) -> Self:
+        await self._run(self._listener.open())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self._run(self._listener.close())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> NotificationResponse:
+        return await self._run(self._listener.next())
+
+
+async def connect(conninfo: str = "", **options: Unpack[Options]) -> Connection[Row]:
+    """Connect to a server by URI or `keyword=value` string, keywords, environment (PGHOST ...) and libpq's defaults.
+
+    Errors: ConnectionLost, PostgresError from the server, AuthenticationError, ProtocolError, NotSupported.
+    """
+    return Connection(await open_session(resolve(conninfo, options)))
+
+
+__all__ = ["Connection", "CopyOut", "Notifications", "Pipeline", "PreparedStatement", "Stream", "Transaction",
+           "connect"]

@@ -1,0 +1,139 @@
+"""One statement with many sets of parameters (manual: "Pipelining")."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from itertools import islice
+from typing import Any
+
+from febe._kernel.row import Row
+from febe.flows.answer import ask, settle
+from febe.flows.errors import EncodeError
+from febe.flows.part import Part, end
+from febe.flows.prepare import Statement, cached, describe
+from febe.flows.session import Session
+from febe.protocol.extended import Execute, Flush
+from febe.protocol.states import State
+
+_EXECUTE = Execute(portal="", maximum_rows=0).encode()
+_FLUSH = Flush().encode()
+_SIZE = 500
+"""Sets of parameters in one piece; two pieces are on their way at a time."""
+_REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
+
+Many = Iterable[Any] | AsyncIterable[Any]
+
+
+class Batch(Part):
+    """The answer to one piece."""
+
+    def __init__(self, session: Session, statement: Statement, first: int, count: int, keep: bool) -> None:
+        super().__init__(session, statement.decode if keep else None)
+        self.columns = statement.columns
+        self.first = first
+        self.count = self.left = count
+
+
+async def executemany(session: Session, what: str | Statement, many: Many, keep: bool = False) -> list[Row]:
+    """Run a statement once for each set of parameters, all or none; with `keep` return what rows they gave.
+
+    Errors: PostgresError, with a note that names the set; EncodeError; what the iterable raises.
+    """
+    statement = await ready(session, what)
+    rows: list[Row] = []
+    waiting: deque[Batch] = deque()
+    number = 0
+    async with session.alone():
+        try:
+            async for piece in _pieces(many):
+                out = _encode(session, statement, piece, number)
+                if not statement.is_known:
+                    ask(session, (State.PARSE,), statement.parse, Parsed(session, None))
+                    statement.is_known = bool(statement.name)
+                batch = Batch(session, statement, number, len(piece), keep)
+                ask(session, (State.BIND, State.EXECUTE) * len(piece), out, batch)
+                waiting.append(batch)
+                number += len(piece)
+                while len(waiting) > 2:
+                    await _take(session, waiting, rows)
+            while waiting:
+                await _take(session, waiting, rows)
+        except BaseException:
+            await _stop(session, number > 0)
+            raise
+        if number:
+            await end(session)
+    return rows
+
+
+class Parsed(Part):
+    """The answer to Parse within a flight."""
+
+    def _parse_complete(self, _: object) -> None:
+        self._done()
+
+
+async def ready(session: Session, what: str | Statement) -> Statement:
+    """The statement of SQL, described.  Errors: as `describe`."""
+    statement = session.statements.get(what) or cached(session, what) if isinstance(what, str) else what
+    while not statement.ready:
+        await session.admission()
+        await describe(session, statement)
+    return statement
+
+
+async def _pieces(many: Many) -> Any:
+    if isinstance(many, AsyncIterable):
+        piece = []
+        async for one in many:
+            piece.append(one)
+            if len(piece) == _SIZE:
+                yield piece
+                piece = []
+        if piece:
+            yield piece
+    else:
+        sets = iter(many)
+        while piece := list(islice(sets, _SIZE)):
+            yield piece
+
+
+def _encode(session: Session, statement: Statement, piece: list[Any], number: int) -> bytes:
+    try:
+        out = [statement.bind(tuple(args), _EXECUTE) for args in piece]
+    except EncodeError as error:
+        for place, args in enumerate(piece):
+            try:
+                statement.bind(tuple(args), b"")
+            except EncodeError:
+                error.add_note(f"febe: in set {number + place} of the parameters, counted from 0")
+                break
+        raise
+    out.append(_FLUSH)
+    return b"".join(out)
+
+
+async def _take(session: Session, waiting: deque[Batch], rows: list[Row]) -> None:
+    batch = waiting.popleft()
+    await settle(session, batch)
+    if batch.error is not None:
+        batch.error.add_note(f"febe: in set {batch.first + batch.count - batch.left} of the parameters, counted from 0")
+    batch.check()
+    if batch.rows:
+        rows.extend(batch.rows)
+
+
+async def _stop(session: Session, begun: bool) -> None:
+    """End a flight that is not to have any effect: Sync would commit what it has done, had nothing in it failed."""
+    if not begun or session.is_closed:
+        return
+    if session.core.state is not State.SKIPPING:
+        ask(session, (State.EXECUTE,), _REFUSED, Part(session, None))
+    try:
+        await end(session)
+    except Exception:
+        return
+
+
+__all__ = ["Many", "executemany", "ready"]

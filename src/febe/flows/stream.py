@@ -1,0 +1,120 @@
+"""Rows in batches of bounded size, through a portal (manual: "Extended Query", Execute with a row limit)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from febe._kernel.row import Row
+from febe.flows.answer import Answer, ask, converse, settle
+from febe.flows.many import ready
+from febe.flows.part import Part, end
+from febe.flows.prepare import Statement
+from febe.flows.session import Session
+from febe.protocol.extended import Close, Execute, Flush, PortalSuspended, Sync
+from febe.protocol.states import State
+
+_SYNC = Sync().encode()
+_FLUSH = Flush().encode()
+
+
+class Batches:
+    """One run of a statement, its rows taken batch by batch.
+
+    In a transaction block the portal has a name and outlives Sync, so that other requests may come between two batches.
+    Outside of one Sync would end it: nothing else is asked on the connection until the last batch.
+    """
+
+    def __init__(self, session: Session, what: str | Statement, args: tuple[object, ...], size: int) -> None:
+        if size < 1:
+            raise ValueError("a batch holds at least one row")
+        self.session = session
+        self.what = what
+        self.args = args
+        self.size = size
+        self.columns: tuple[Any, ...] = ()
+        self._statement: Statement
+        self._portal = ""
+        self._is_open = False
+        self._holds = False
+        self._ended = False
+
+    async def open(self) -> None:
+        """Describe the statement if that is needed; it runs with the first batch.  Errors: PostgresError."""
+        self._statement = await ready(self.session, self.what)
+        self.columns = tuple(self._statement.columns)
+
+    async def next(self) -> list[Row]:
+        """The next batch, empty when there is none.  Errors: PostgresError, DecodeError."""
+        if self._ended:
+            return []
+        session, out = self.session, b""
+        states: tuple[State, ...] = (State.EXECUTE,)
+        if not self._is_open:
+            await session.admission()
+            self._portal = session.new_name() if session.core.transaction_status == "T" else ""
+            out, states = self._bind(), (State.BIND, State.EXECUTE)
+            if not self._statement.is_known:
+                out, states = self._statement.parse + out, (State.PARSE, *states)
+            if not self._portal:
+                session.hold()
+                self._holds = True
+            self._is_open = True
+        elif not self._holds:
+            await session.admission()
+        out += Execute(portal=self._portal, maximum_rows=self.size).encode()
+        answer = (Part if self._holds else _Portion)(session, self._statement.decode)
+        answer.columns = self._statement.columns
+        try:
+            if self._holds:
+                ask(session, states, out + _FLUSH, answer)
+                await settle(session, answer)
+            else:
+                await converse(session, (*states, State.SYNC), out + _SYNC, answer)
+            if not answer.suspended or answer.error is not None:
+                self._ended = True
+            answer.check()
+        except BaseException:
+            self._ended = True
+            await self.close()
+            raise
+        if self._ended:
+            await self.close()
+        return answer.rows or []
+
+    async def close(self) -> None:
+        """Give the portal back, whether it was read to its end or not."""
+        session = self.session
+        if not self._is_open:
+            return
+        self._is_open, self._ended = False, True
+        if self._holds:
+            self._holds = False
+            try:
+                if not session.is_closed:
+                    await end(session)
+            finally:
+                session.release()
+        elif not session.is_closed:
+            await session.admission()
+            close = Close(kind="P", name=self._portal).encode()
+            await converse(session, (State.CLOSE, State.SYNC), close + _SYNC, Answer(session, None))
+
+    def _bind(self) -> bytes:
+        out = self._statement.bind(self.args, b"")
+        if not self._portal:
+            return out
+        # The portal's name stands first in the body.
+        name = self._portal.encode()
+        return b"B" + (len(out) - 1 + len(name)).to_bytes(4, "big") + name + out[5:]
+
+
+class _Portion(Answer):
+    """The answer to one batch that ends with Sync."""
+
+    suspended = False
+
+    def _suspended(self, _: PortalSuspended) -> None:
+        self.suspended = True
+
+
+__all__ = ["Batches"]
