@@ -36,6 +36,7 @@ WORDS = {
     r"\brun_asyncio\b": "run_blocking",
     r"client\.asynchronous\b": "client.blocking",
     r"Awaitable\[(\w+)\]": r"\1",
+    r"Awaitable, ": "",
     r"by KeyboardInterrupt or a cancellation,": "by KeyboardInterrupt,",
     r"Any number of tasks (.*), each request": r"Threads \1, each request",
     r"\btask\b": "thread",
@@ -65,13 +66,19 @@ def _changed(source: str, words: dict[str, str]) -> str:
     text = re.sub(r'\A""".*?"""\n', "", source, count=1, flags=re.DOTALL)
     for word, replacement in words.items():
         text = re.sub(word, replacement, text)
-    return text
+    return re.sub(r"(?:from febe\S* import .*\n)+", _sorted, text)
+
+
+def _sorted(imports: re.Match[str]) -> str:
+    return "".join(sorted(imports[0].splitlines(keepends=True)))
 
 
 # Source, target, what its first line says, how it is made
 FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
     ("asynchronous.py", "blocking.py", "The blocking face of the client.", blocking),
     ("asynchronous.py", "structured.py", "The face of the client for trio.", structured),
+    ("asynchronous_pool.py", "blocking_pool.py", "The pool of the blocking face.", blocking),
+    ("asynchronous_pool.py", "structured_pool.py", "The pool of the face for trio.", structured),
 )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from febe._kernel import KIND as kernel
     from febe._kernel.row import Row
     from febe.client.blocking import Connection, PreparedStatement, connect
+    from febe.client.blocking_pool import Pool
     from febe.errors import Error, PostgresError
     from febe.flows.into import scalar
 
@@ -24,7 +25,8 @@ __version__ = "0.1.0.dev0"
 # Loaded when first used: a server needs no client, and a program that starts quickly needs neither at once.
 _PLACES = {
     "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
-    "connect": "febe.client.blocking", "Error": "febe.errors", "PostgresError": "febe.errors",
+    "Pool": "febe.client.blocking_pool", "connect": "febe.client.blocking", "Error": "febe.errors",
+    "PostgresError": "febe.errors",
     "Row": "febe._kernel.row", "scalar": "febe.flows.into",
 }
 
@@ -42,5 +44,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-__all__ = ["Connection", "Error", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
+__all__ = ["Connection", "Error", "Pool", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
            "errors", "kernel", "scalar"]

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from febe.client.asynchronous import Connection, PreparedStatement, connect
+from febe.client.asynchronous_pool import Pool
 
 T = TypeVar("T")
 
@@ -24,4 +25,4 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-__all__ = ["Connection", "PreparedStatement", "connect", "run"]
+__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "run"]

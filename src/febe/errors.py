@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from febe.client.pooling import PoolClosed, PoolTimeout
 from febe.flows.errors import DecodeError, EncodeError, NotSupported
 from febe.flows.part import Skipped
 from febe.flows.transaction import TransactionRolledBack
@@ -32,6 +33,8 @@ __all__ = [
     "Error",
     "LocalProtocolError",
     "NotSupported",
+    "PoolClosed",
+    "PoolTimeout",
     "PostgresError",
     "ProtocolError",
     "RemoteProtocolError",

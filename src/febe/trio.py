@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from febe.client.structured import Connection, PreparedStatement, connect
+from febe.client.structured_pool import Pool
 
-__all__ = ["Connection", "PreparedStatement", "connect"]
+__all__ = ["Connection", "Pool", "PreparedStatement", "connect"]

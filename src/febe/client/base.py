@@ -36,6 +36,11 @@ class BaseConnection:
         if not session.statements and session.pooled is False:
             session.pooled = None
 
+    def abort(self) -> None:
+        """Close the connection at once, without a word to the server."""
+        self._session.closed("abort() was called")
+        self._session.port.abort()
+
     @property
     def parameters(self) -> Mapping[str, str]:
         """The run-time parameters that the server reports, as they are now."""

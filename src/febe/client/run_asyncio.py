@@ -37,6 +37,24 @@ async def open_session(plan: Plan) -> Session:
     return await reach(plan, _dial, lookup)
 
 
+class Turn:
+    """A task that waits for a slot of a pool."""
+
+    def __init__(self) -> None:
+        self.slot: Any = None
+        self._come = asyncio.get_running_loop().create_future()
+
+    def set(self) -> None:
+        """Let it go on."""
+        if not self._come.done():
+            self._come.set_result(None)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until it is set.  Errors: TimeoutError."""
+        async with asyncio.timeout(seconds):
+            await self._come
+
+
 async def _dial(target: Target) -> Session:
     port: AsyncioPort | None = None
     try:
@@ -75,4 +93,4 @@ async def _ask_to_cancel(target: Target, session: Session) -> None:
             await cancel(await _connect(target), session.process_id, session.secret_key)
 
 
-__all__ = ["open_session", "runner"]
+__all__ = ["Turn", "open_session", "runner"]

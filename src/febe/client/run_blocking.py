@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Coroutine
 from functools import partial
-from threading import get_ident
+from threading import Event, get_ident
 from typing import Any, TypeVar
 
 from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
@@ -67,6 +67,23 @@ def open_session(plan: Plan) -> Session:
     return session
 
 
+class Turn:
+    """A thread that waits for a slot of a pool."""
+
+    def __init__(self) -> None:
+        self.slot: Any = None
+        self._come = Event()
+
+    def set(self) -> None:
+        """Let it go on."""
+        self._come.set()
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait until it is set.  Errors: TimeoutError."""
+        if not self._come.wait(seconds):
+            raise TimeoutError
+
+
 async def _dial(target: Target) -> Session:
     """Open a session whose connection this thread holds."""
     started = time.monotonic()
@@ -108,4 +125,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(port, session.process_id, session.secret_key)
 
 
-__all__ = ["Runner", "open_session", "run", "runner"]
+__all__ = ["Runner", "Turn", "open_session", "run", "runner"]

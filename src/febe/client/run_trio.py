@@ -38,6 +38,25 @@ async def open_session(plan: Plan) -> Session:
     return await reach(plan, _dial, lookup)
 
 
+class Turn:
+    """A task that waits for a slot of a pool."""
+
+    def __init__(self) -> None:
+        self.slot: Any = None
+        self._come = trio.Event()
+
+    def set(self) -> None:
+        """Let it go on."""
+        self._come.set()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until it is set.  Errors: TimeoutError."""
+        with trio.move_on_after(float("inf") if seconds is None else seconds):
+            await self._come.wait()
+            return
+        raise TimeoutError
+
+
 async def _dial(target: Target) -> Session:
     port: TrioPort | None = None
     seconds = float("inf") if target.connect_timeout is None else target.connect_timeout
@@ -70,4 +89,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(await _connect(target), session.process_id, session.secret_key)
 
 
-__all__ = ["open_session", "runner"]
+__all__ = ["Turn", "open_session", "runner"]

@@ -274,7 +274,7 @@ _REPLIES = {
 }
 
 # After these the server may describe the same SQL otherwise, or have forgotten it.
-FLUSHING = ("ALTER", "CREATE", "DROP", "DISCARD", "DEALLOCATE")
+FLUSHING = ("ALTER", "CREATE", "DROP", "DISCARD ALL", "DEALLOCATE")
 
 
 def ask(session: Session, states: tuple[State, ...], out: bytes, answer: Answer) -> None:
@@ -287,6 +287,7 @@ def ask(session: Session, states: tuple[State, ...], out: bytes, answer: Answer)
     try:
         session.core.send_requests(states, out)
         session.answers.append(answer)
+        session.asked += 1
         session.port.write(out)
     except LocalProtocolError:
         raise session.unusable() from None

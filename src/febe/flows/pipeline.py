@@ -60,10 +60,12 @@ async def run(session: Session, replies: list[Reply[Any]]) -> None:
     if not replies:
         return
     failed: BaseException | None = None
+    # Types cannot be looked up in the middle of a flight: what has unknown ones goes as text, and is described anew.
+    unlearned: list[Statement] = []
     async with session.alone():
         for reply in replies:
             if failed is None:
-                failed = await _send(session, reply)
+                failed = await _send(session, reply, unlearned)
             if failed is not None and reply.part is None:
                 reply.error = Skipped("it was not sent: what came before it in the same pipeline failed")
         if failed is not None and session.core.state is not State.SKIPPING:
@@ -73,6 +75,8 @@ async def run(session: Session, replies: list[Reply[Any]]) -> None:
             await end(session)
         except Error as error:
             failed = failed or error
+        for statement in unlearned:
+            statement.forget()
     for reply in replies:
         if reply.part is not None and reply.part.complete:
             reply.part.check()
@@ -83,7 +87,7 @@ async def run(session: Session, replies: list[Reply[Any]]) -> None:
 _REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
 
-async def _send(session: Session, reply: Reply[Any]) -> BaseException | None:
+async def _send(session: Session, reply: Reply[Any], unlearned: list[Statement]) -> BaseException | None:
     what = reply.what
     statement = session.statements.get(what) or cached(session, what) if isinstance(what, str) else what
     if not statement.ready:
@@ -91,6 +95,9 @@ async def _send(session: Session, reply: Reply[Any]) -> BaseException | None:
         if error is not None:
             reply.error = error
             return error
+        oids = [codec.oid for codec in statement.parameters] + [column.type_oid for column in statement.columns]
+        if session.types.unknown(oids):
+            unlearned.append(statement)
     try:
         out = statement.bind(reply.args, _EXECUTE)
     except EncodeError as error:

@@ -52,6 +52,8 @@ class Session:
         self.protocol_version = VERSION_3_0
         self.answers: deque[Answer] = deque()
         self.cancel: Callable[[], Awaitable[None]] | None = None
+        self.asked = 0
+        """How much has been asked so far."""
         self.reading = False
         self.held_by: object = None
         self.statement_cache_size = statement_cache_size
