@@ -14,6 +14,8 @@ import pytest
 from febe._kernel import KIND
 from tests.peers import febe_server as febe_servers
 from tests.peers import postgres as servers
+from tests.peers import secure
+from tests.peers.certificates import Authority, Pair
 from tests.peers.febe_server import FebeServer
 from tests.peers.installation import Installation, Missing, installation
 from tests.peers.installation import libpq as find_libpq
@@ -21,6 +23,7 @@ from tests.peers.postgres import Postgres
 
 PEERS = ("asyncpg", "psycopg", "psycopg2-binary", "pg8000", "duckdb", "numpy", "pyarrow", "trio", "uvloop")
 POSTGRES = (18, 15)
+ENCRYPTING = (17,)
 
 ON_CI = bool(os.environ.get("CI"))
 
@@ -28,7 +31,7 @@ ON_CI = bool(os.environ.get("CI"))
 def pytest_report_header() -> list[str]:
     return [
         f"febe: {KIND} kernel, {platform.python_implementation()} {platform.python_version()}",
-        "PostgreSQL: " + ", ".join(map(_described, POSTGRES)),
+        "PostgreSQL: " + ", ".join(map(_described, (*POSTGRES, *ENCRYPTING))),
         "peers: " + ", ".join(f"{name} {version}" for name in PEERS if (version := _version(name))),
     ]
 
@@ -57,6 +60,39 @@ def pg15() -> Iterator[Postgres]:
 @pytest.fixture(params=[f"pg{major}" for major in POSTGRES])
 def postgres(request: pytest.FixtureRequest) -> Postgres:
     """Each PostgreSQL in turn."""
+    found: Postgres = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Signs this session's certificates."""
+    return Authority(place=tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def localhost(authority: Authority) -> Pair:
+    """A certificate for this machine."""
+    return authority.pair("localhost", "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def secure17(authority: Authority, localhost: Pair) -> Iterator[Postgres]:
+    """A PostgreSQL 17 with TLS; `tests.peers.secure.RULES` are its users."""
+    with secure.running(installed(17), authority, localhost) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secure15(authority: Authority, localhost: Pair) -> Iterator[Postgres]:
+    """A PostgreSQL 15 with TLS; `tests.peers.secure.RULES` are its users."""
+    with secure.running(installed(15), authority, localhost) as server:
+        yield server
+
+
+@pytest.fixture(params=["secure17", "secure15"])
+def secure_postgres(request: pytest.FixtureRequest) -> Postgres:
+    """Each PostgreSQL with TLS in turn."""
     found: Postgres = request.getfixturevalue(request.param)
     return found
 

@@ -25,6 +25,7 @@ from febe.errors import (
     ConnectTimeout,
     DecodeError,
     EncodeError,
+    EncryptionError,
     Error,
     NotSupported,
     PostgresError,
@@ -108,10 +109,10 @@ def test_protocol_versions(connect: Connect, postgres: Postgres) -> None:
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
 def test_tls_that_is_asked_for_is_never_left_out(face: Face, postgres: Postgres, sslmode: str,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotSupported, match="TLS"):
+    with pytest.raises(EncryptionError, match="server does not support SSL, but SSL was required"):
         face.connect(postgres.dsn(), sslmode=sslmode)
     monkeypatch.setenv("PGSSLMODE", sslmode)
-    with pytest.raises(NotSupported, match="TLS"):
+    with pytest.raises(EncryptionError, match="server does not support SSL, but SSL was required"):
         face.connect(postgres.dsn())
 
 

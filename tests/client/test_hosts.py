@@ -79,14 +79,14 @@ def test_the_same_server_as_libpq(face: Face, kinds: Kinds, attributes: str) -> 
 def test_servers_that_do_not_report_it_are_asked(face: Face, kinds: Kinds, kind: str,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     """Those before PostgreSQL 14; here one that does, and is not believed."""
-    connect = reach.connect
+    open_session = reach.open_session
 
-    async def forgetful(port: Any, login: Any) -> Any:
-        session = await connect(port, login)
+    async def forgetful(dial: Any, login: Any) -> Any:
+        session = await open_session(dial, login)
         del session.parameters["in_hot_standby"], session.parameters["default_transaction_read_only"]
         return session
 
-    monkeypatch.setattr(reach, "connect", forgetful)
+    monkeypatch.setattr(reach, "open_session", forgetful)
     expected = {"read-write": "primary", "read-only": "standby", "primary": "primary", "standby": "standby"}[kind]
     for order in (("primary", "standby"), ("standby", "primary")):
         with closing(face.connect(kinds.conninfo(*order, target_session_attrs=kind))) as ours:
@@ -113,13 +113,13 @@ def test_a_server_that_is_starting_is_passed_over(face: Face, kinds: Kinds) -> N
                     client.recv(1000)
                     client.sendall(b"E" + (len(refusal) + 4).to_bytes(4, "big") + refusal)
 
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         kinds.ports["starting"] = starting.getsockname()[1]
-        with closing(face.connect(kinds.conninfo("starting", "primary"))) as ours:
+        with closing(face.connect(kinds.conninfo("starting", "primary", sslmode="disable"))) as ours:
             assert kinds.name(ours.fetchval("show port")) == "primary"
         with pytest.raises(PostgresError, match="starting up"):
-            face.connect(kinds.conninfo("starting"))
+            face.connect(kinds.conninfo("starting", sslmode="disable"))
         thread.join()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,16 +124,37 @@ def test_options_that_make_no_sense(conninfo: str, options: Any, words: str) -> 
         assert words in libpq_refuses(conninfo)
 
 
-@pytest.mark.parametrize("conninfo", ["sslmode=require", "sslmode=verify-full", "gssencmode=require",
-                                      "channel_binding=require", "sslrootcert=system", "sslnegotiation=direct",
-                                      "client_encoding=LATIN1", "postgresql://h?ssl=true"])
+@pytest.mark.parametrize("conninfo", ["gssencmode=require", "channel_binding=require", "sslcertmode=require",
+                                      "client_encoding=LATIN1"])
 def test_what_is_asked_for_and_not_there_is_refused(conninfo: str) -> None:
     with pytest.raises(NotSupported):
         resolve(conninfo, {}, {})
 
 
+@pytest.mark.parametrize(("conninfo", "words"), [
+    ("sslmode=Require", 'invalid sslmode value: "Require"'),
+    ("sslnegotiation=tls", 'invalid sslnegotiation value: "tls"'),
+    ("sslrootcert=system sslmode=require", 'weak sslmode "require" may not be used with sslrootcert=system'),
+    ("sslnegotiation=direct", 'weak sslmode "prefer" may not be used with sslnegotiation=direct'),
+    ("ssl_min_protocol_version=TLSv1.4", 'invalid "ssl_min_protocol_version" value: "TLSv1.4"'),
+    ("ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=tlsv1.2", "invalid SSL protocol version range"),
+])
+def test_tls_options_that_make_no_sense(conninfo: str, words: str) -> None:
+    with pytest.raises(LocalProtocolError, match=re.escape(words)):
+        resolve(f"host=h {conninfo}", {}, {})
+
+
+@pytest.mark.parametrize(("conninfo", "sslmode"), [
+    ("", "prefer"), ("sslmode=require", "require"), ("sslrootcert=system", "verify-full"),
+    ("sslnegotiation=direct sslmode=verify-ca", "verify-ca"), ("host=/tmp sslmode=verify-full", "verify-full")])
+def test_tls_options(conninfo: str, sslmode: str) -> None:
+    found = resolve(f"host=h {conninfo}", {}, {}).login.encryption
+    assert found.sslmode == sslmode
+    assert found.is_local == ("/tmp" in conninfo)
+
+
 def test_the_environment_cannot_be_overlooked() -> None:
-    for option in ("sslmode", "gssencmode", "channel_binding"):
+    for option in ("gssencmode", "channel_binding"):
         with pytest.raises(Error):
             resolve("host=h", {}, {str(KEYWORDS[option].variable): "require"})
 

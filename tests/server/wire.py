@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from febe.flows.serve import Conversation, serve
+from febe.ports.encryption import Encryptable
 from febe.protocol.authentication import AuthenticationOk
 from febe.protocol.connection import Connection, DataRowRun
 from febe.protocol.message import Message, Sender
@@ -25,7 +26,7 @@ def _suspend() -> Generator[None, None, None]:
     yield
 
 
-class MemoryPort:
+class MemoryPort(Encryptable):
     """A port whose other end is the test."""
 
     def __init__(self) -> None:
@@ -40,9 +41,6 @@ class MemoryPort:
 
     async def flush(self, out: bytes) -> None:
         self.outbox.append(out)
-
-    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"") -> None:
-        raise NotImplementedError
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         return call(*args)

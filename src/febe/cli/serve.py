@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from febe.cli.tls import server_tls
 from febe.cli.users import read_users
 from febe.server import Engine, Limits, Listener, is_loopback, run
 
@@ -27,13 +28,25 @@ __all__ = ["serve"]
 @click.option("--user", "user", multiple=True, metavar="NAME:PASSWORD", help="Who may connect; may be repeated.")
 @click.option("--users", "users_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
               help="Who may connect: a line NAME:PASSWORD each.")
+@click.option("--tls-cert", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="Offer TLS with this certificate (PEM, and those up to the root).")
+@click.option("--tls-key", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="The certificate's private key.")
+@click.option("--tls-client-ca", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="Ask clients for certificates, signed by these.")
+@click.option("--tls-client-crl", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="Those of them that are revoked.")
+@click.option("--tls-min-version", type=click.Choice(["TLSv1.2", "TLSv1.3"]), default="TLSv1.2", show_default=True,
+              help="Refuse older versions of TLS.")
 @click.option("--auth-timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True),
               metavar="SECONDS", help="How long a client may take to get in.")
 @click.option("--read-only", is_flag=True, help="Refuse statements that change data.")
 @click.option("--memory-limit", metavar="SIZE", help="DuckDB's, for example 4GB.")
 @click.option("--quiet", is_flag=True, help="No line per connection.")
 def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, user: tuple[str, ...],
-          users_file: Path | None, auth_timeout: float, read_only: bool, memory_limit: str | None, quiet: bool) -> None:
+          users_file: Path | None, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
+          tls_client_crl: Path | None, tls_min_version: str, auth_timeout: float, read_only: bool,
+          memory_limit: str | None, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -41,8 +54,11 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
 
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
     SCRAM-SHA-256.  An address beyond this machine needs users.
+
+    SIGHUP has the files of --tls-cert and the like read anew, for connections to come.
     """
     users = read_users(user, users_file)
+    tls = server_tls(tls_cert, tls_key, tls_client_ca, tls_client_crl, tls_min_version)
     try:
         exposed = not is_loopback(host)
     except OSError as failure:
@@ -64,7 +80,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     try:
         with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
             run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=users or None,
-                limits=Limits(authentication_timeout=auth_timeout))
+                limits=Limits(authentication_timeout=auth_timeout), tls=tls)
     except OSError as failure:
         if listening:
             raise

@@ -1,9 +1,5 @@
 """From what a program says about a connection to where it leads: connection string, keywords, service file,
-environment, defaults.
-
-TLS is not spoken yet.  `sslmode` may be `disable`, `allow` or `prefer`; for all three nothing but a plain connection is
-tried, and every stricter mode is refused, so that nobody's traffic goes in clear against their word.
-"""
+environment, defaults."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from typing import TypedDict
 
 from febe.client.defaults import home_folder, with_defaults
 from febe.client.dsn import invalid, parse_conninfo
+from febe.client.encryption import encryption_of
 from febe.client.hosts import Host, hosts_of
 from febe.client.keywords import KEYWORDS
 from febe.client.passfile import Passfile
@@ -39,16 +36,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """What an option may be (pqConnectOptions2)."""
 # What is taken only where it asks for what is done anyway.
 HARMLESS: Mapping[str, frozenset[str]] = {
-    "sslmode": frozenset({"disable", "allow", "prefer"}),
     "gssencmode": frozenset({"disable", "prefer"}),
     "channel_binding": frozenset({"disable", "prefer"}),
-    "sslnegotiation": frozenset({"postgres"}),
     "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
 NOT_YET = frozenset({
     "gssdelegation", "krbsrvname", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope",
-    "scram_client_key", "scram_server_key", "sslcert", "sslcertmode", "sslcrl", "sslcrldir", "sslkey", "sslkeylogfile",
-    "sslpassword", "sslrootcert", "ssl_max_protocol_version"})
+    "scram_client_key", "scram_server_key"})
 NUMBERS = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
 
@@ -194,7 +188,9 @@ def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os
         hosts = tuple(random.sample(hosts, len(hosts)))
     timeout = _seconds(texts)
     login = _login(texts, objects)
-    return Plan(hosts=hosts, logins=_with_passwords(hosts, login, texts, environment), texts=texts,
+    logins = tuple(replace(login, encryption=encryption_of(texts, host.name, is_local=host.is_unix))
+                   for host, login in zip(hosts, _with_passwords(hosts, login, texts, environment), strict=True))
+    return Plan(hosts=hosts, logins=logins, texts=texts,
                 connect_timeout=timeout if timeout > 0 else None, target_session_attrs=texts["target_session_attrs"],
                 shuffle=shuffle, tcp={name: _integer(name, texts[name]) for name in NUMBERS if name in texts})
 
@@ -240,8 +236,7 @@ def _check(texts: Mapping[str, str]) -> None:
         if name in NOT_YET and value != (KEYWORDS[name].default or ""):
             raise NotSupported(f'connection option "{name}" is not supported yet')
         if name in HARMLESS and value not in HARMLESS[name]:
-            why = "febe speaks no TLS yet, and will not go in clear instead" if name == "sslmode" else "not yet"
-            raise NotSupported(f'{name} value "{value}" is not supported: {why}')
+            raise NotSupported(f'{name} value "{value}" is not supported: not yet')
 
 
 def _integer(name: str, text: str) -> int:

@@ -56,16 +56,20 @@ class Turn:
 
 
 async def _dial(target: Target) -> Session:
-    port: AsyncioPort | None = None
+    async def connecting() -> AsyncioPort:
+        port = await _connect(target)
+        try:
+            check_peer(target, port)
+        except BaseException:
+            port.abort()
+            raise
+        return port
+
     try:
         async with asyncio.timeout(target.connect_timeout) as limit:
-            port = await _connect(target)
-            check_peer(target, port)
-            session = await open_at(port, target)
-    except BaseException as error:
-        if port is not None:
-            port.abort()
-        if isinstance(error, TimeoutError) and limit.expired():
+            session = await open_at(connecting, target)
+    except TimeoutError as error:
+        if limit.expired():
             raise not_in_time(target) from error
         raise
     session.cancel = partial(_cancel, target, session)

@@ -86,24 +86,27 @@ class Turn:
 
 async def _dial(target: Target) -> Session:
     """Open a session whose connection this thread holds."""
-    started = time.monotonic()
     seconds = target.connect_timeout
+    end = None if seconds is None else time.monotonic() + seconds
+    ports: list[BlockingPort] = []
+
+    async def connecting() -> BlockingPort:
+        port = _connect(target, None if end is None else max(end - time.monotonic(), 0.001))
+        try:
+            check_peer(target, port)
+        except BaseException:
+            port.abort()
+            raise
+        if end is not None:
+            port.set_deadline(end - time.monotonic())
+        ports.append(port)
+        return port
+
     try:
-        port = _connect(target, seconds)
-    except TimeoutError as error:
+        session = await open_at(connecting, target)
+    except (TimeoutError, ConnectTimeout) as error:
         raise not_in_time(target) from error
-    try:
-        check_peer(target, port)
-    except BaseException:
-        port.abort()
-        raise
-    if seconds is not None:
-        port.set_deadline(seconds - (time.monotonic() - started))
-    try:
-        session = await open_at(port, target)
-    except ConnectTimeout as error:
-        raise not_in_time(target) from error
-    port.set_deadline(None)
+    ports[-1].set_deadline(None)
     session.cancel = partial(_cancel, target, session)
     return session
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from febe.flows.encrypt import HandshakeFailed, NewConnection, encrypt
 from febe.flows.errors import NotSupported
 from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications, Session
@@ -31,6 +32,7 @@ from febe.protocol.authentication import (
 )
 from febe.protocol.connection import Connection
 from febe.protocol.dialect import POSTGRESQL, Dialect
+from febe.protocol.encryption import Encryption, Plan
 from febe.protocol.errors import AuthenticationError, ConnectionLost, PostgresError, postgres_error
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
@@ -45,11 +47,12 @@ from febe.protocol.states import State
 from febe.types.registry import Registry
 
 if TYPE_CHECKING:
-    from febe.flows.port import Stream
+    from febe.flows.port import Layer, Stream
     from febe.protocol.connection import Trace
     from febe.protocol.scram import ScramClient
 
 NONCE_BYTES = 18
+CANNOT_CONNECT_NOW = "57P03"
 UNSUPPORTED_METHODS: Mapping[type[Message], str] = {
     AuthenticationKerberosV4: "Kerberos V4",
     AuthenticationKerberosV5: "Kerberos V5",
@@ -81,6 +84,30 @@ class Login:
     on_notification: Notifications | None = None
     trace: Trace | None = None
     dialect: Dialect = POSTGRESQL
+    encryption: Encryption[Layer] = field(default_factory=Encryption)
+
+
+async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login) -> Session:
+    """Open a session with a server, on as many connections as it takes to find the encryption that both will have.
+
+    `dial` makes one.  libpq 18 falls back where a handshake or the start-up fails, whatever the reason (PQconnectPoll).
+    Errors: those of `connect` and of `dial`.
+    """
+    plan = Plan(login.encryption)
+    before = ""
+    while True:
+        opening = _Opening(await dial(), login, plan)
+        way = plan.way
+        try:
+            return await opening.open()
+        except NewConnection:
+            continue
+        except (HandshakeFailed, PostgresError) as error:
+            if before:
+                error.add_note(before)
+            if opening.is_final(error) or not plan.failed():
+                raise
+            before = f"febe: tried before, with {way.value if way else ''}: {error}"
 
 
 async def connect(port: Stream, login: Login) -> Session:
@@ -90,19 +117,16 @@ async def connect(port: Stream, login: Login) -> Session:
     that reports none is believed.  Errors: PostgresError from the server, AuthenticationError, RemoteProtocolError,
     LocalProtocolError for what cannot be asked, ConnectionLost.
     """
-    try:
-        return await _Opening(port, login).run()
-    except BaseException:
-        port.abort()
-        raise
+    return await _Opening(port, login, Plan(login.encryption)).open()
 
 
 class _Opening:
     """A session that is being opened."""
 
-    def __init__(self, port: Stream, login: Login) -> None:
+    def __init__(self, port: Stream, login: Login, plan: Plan[Layer]) -> None:
         self.port = port
         self.login = login
+        self.plan = plan
         self.core = Connection(Sender.FRONTEND, dialect=login.dialect, trace=login.trace)
         self.session = Session(self.core, port, types=login.types, statement_cache_size=login.statement_cache_size,
                                on_notice=login.on_notice, on_notification=login.on_notification)
@@ -112,6 +136,20 @@ class _Opening:
         self.scram: ScramClient | None = None
         self.server_is_proven = False
         self.answered = False
+        self.is_authenticated = False
+
+    async def open(self) -> Session:
+        """The session.  After an error the connection is closed."""
+        try:
+            await encrypt(self.core, self.port, self.plan)
+            return await self.run()
+        except BaseException:
+            self.port.abort()
+            raise
+
+    def is_final(self, error: Exception) -> bool:
+        """Whether another encryption would not help: the session was granted, or the server is not ready for any."""
+        return self.is_authenticated or getattr(error, "sqlstate", None) == CANNOT_CONNECT_NOW
 
     async def run(self) -> Session:
         database = {} if self.login.database is None else {"database": self.login.database}
@@ -190,6 +228,7 @@ class _Opening:
                                       "AuthenticationOk came before the SCRAM exchange was complete")
         if self.login.require_auth is not None:
             self.login.require_auth.check_end(finished=self.answered or self.server_is_proven)
+        self.is_authenticated = True
 
     def _unsupported(self, event: Message) -> None:
         self._check(event)
@@ -232,4 +271,4 @@ _STEPS: dict[type[Any], Any] = {
     ReadyForQuery: _Opening._ready,
 }
 
-__all__ = ["Login", "connect"]
+__all__ = ["Login", "connect", "open_session"]

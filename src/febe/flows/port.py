@@ -7,9 +7,63 @@ them with `coro.send(None)`, because a blocking port never really suspends.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Certificate:
+    """Who a peer's verified certificate is for: its subject in the form of RFC 2253, and the first common name."""
+
+    subject: str
+    common_name: str | None
+
+
+class Layer(Protocol):
+    """Encryption between a port and its flows, without I/O: `febe.ports` has TLS and GSSAPI."""
+
+    @property
+    def kind(self) -> str:
+        """`SSL` or `GSS`."""
+        ...
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The peer's verified certificate."""
+        ...
+
+    @property
+    def principal(self) -> str | None:
+        """The peer's Kerberos name."""
+        ...
+
+    def channel_binding(self) -> bytes | None:
+        """What RFC 5929 calls tls-server-end-point; None where this channel has none.
+
+        Errors: EncryptionError for a certificate that has none, saying why.
+        """
+        ...
+
+    def handshake(self, data: bytes) -> tuple[bytes, bool]:
+        """Take what the peer sent, nothing to begin with; return what to send, and whether all is agreed.
+
+        Errors: EncryptionError.
+        """
+        ...
+
+    def encrypt(self, data: bytes) -> bytes:
+        """What to send for `data`, and before it whatever the layer itself has to say."""
+        ...
+
+    def decrypt(self, data: bytes) -> bytes:
+        """What the peer said, as far as it can be read by now.  Errors: EncryptionError, ConnectionLost at its end."""
+        ...
+
+    def farewell(self) -> bytes:
+        """What to send last."""
+        ...
 
 
 class Signal(Protocol):
@@ -57,6 +111,18 @@ class Stream(Protocol):
         """The task or thread that runs now."""
         ...
 
+    @property
+    def layer(self) -> Layer | None:
+        """The encryption in use; None in clear."""
+        ...
+
+    async def encrypt(self, layer: Layer, unread: bytes = b"") -> None:
+        """Shake hands, and from then on send and receive through `layer`; `unread` are handshake bytes read before.
+
+        Errors: EncryptionError, ConnectionLost.
+        """
+        ...
+
     async def exchange(self, out: bytes) -> bytes:
         """Write, wait and take."""
         ...
@@ -77,10 +143,6 @@ class Stream(Protocol):
 class Port(Stream, Protocol):
     """A stream that can do what a backend needs as well."""
 
-    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"") -> None:
-        """Turn the connection into a TLS one; `context` is an `ssl.SSLContext`."""
-        ...
-
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Make a call that may block, without holding up other connections; ConnectionLost if the peer goes away."""
         ...
@@ -98,4 +160,4 @@ class Ready:
 
 READY = Ready()
 
-__all__ = ["READY", "Port", "Ready", "Signal", "Stream"]
+__all__ = ["READY", "Certificate", "Layer", "Port", "Ready", "Signal", "Stream"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 
+from febe.flows.port import Certificate
 from febe.flows.serve import Conversation
 from febe.protocol.scram import ScramVerifier
 
@@ -35,14 +36,6 @@ def md5_of(user: str, password: str) -> str:
     """The digest that pg_authid keeps for an MD5 password, without its prefix."""
     text = password.encode("utf-8", "surrogateescape") + user.encode("utf-8", "surrogateescape")
     return md5(text, usedforsecurity=False).hexdigest()
-
-
-@dataclass(slots=True, kw_only=True)
-class Certificate:
-    """The client's certificate, verified: its subject as RFC 2253 writes it, and the common name in it."""
-
-    subject: str
-    common_name: str | None
 
 
 @dataclass(slots=True, kw_only=True, repr=False)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from febe.flows.port import READY
+from febe.ports.encryption import Encryptable
 from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
@@ -48,7 +49,7 @@ class AsyncioSignal:
             self._future.set_result(None)
 
 
-class AsyncioPort(asyncio.Protocol):
+class AsyncioPort(Encryptable, asyncio.Protocol):
     """One connection.  `interrupt`, when set, is called when the peer goes away while `run` works.
 
     `connected`, when given, is called once the transport is there: it is how a listener learns of a client.
@@ -71,18 +72,16 @@ class AsyncioPort(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._running = False
-        self._secure = False
         self.interrupt: Callable[[], object] | None = None
         self.send_timeout: float | None = None
 
     # What the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        first = not hasattr(self, "_transport")
         # uvloop's transports are no subclasses of asyncio's
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_AHEAD)
-        if first and self._connected is not None:
+        if self._connected is not None:
             self._connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -99,9 +98,9 @@ class AsyncioPort(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        # Half closed: what was asked before is still answered; a TLS connection has no such state.
+        # Half closed: what was asked before is still answered.
         self._end(ConnectionLost("the peer has closed the connection"))
-        return not self._secure
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(ConnectionLost(f"the connection is lost: {exc}" if exc else "the connection is closed"))
@@ -177,7 +176,7 @@ class AsyncioPort(asyncio.Protocol):
             raise self._lost()
         self._write_unsent()
         if out:
-            self._transport.write(out)
+            self._transport.write(out if self.layer is None else self.layer.encrypt(out))
         if len(out) >= YIELD_BYTES and not self._held_back:
             # Others get their turn, and this connection's end is noticed, however much there is to send.
             await asyncio.sleep(0)
@@ -188,18 +187,6 @@ class AsyncioPort(asyncio.Protocol):
                 await self._drain
             finally:
                 self._drain = None
-
-    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"", *,
-                        server_side: bool = False) -> None:
-        """Turn the connection into a TLS one.  Errors: ssl.SSLError, ValueError when bytes were read too many."""
-        if unread or self._received:
-            raise ValueError("a TLS handshake cannot begin with bytes that were read before")
-        self._secure = True
-        transport = await self._loop.start_tls(self._transport, self, context, server_side=server_side,
-                                               server_hostname=server_hostname)
-        if transport is None:
-            raise ConnectionLost("the connection was closed during the TLS handshake")
-        self.connection_made(transport)
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Make a call in this connection's own thread.
@@ -266,6 +253,8 @@ class AsyncioPort(asyncio.Protocol):
         """Close the connection once what was sent has left, or after `CLOSE_SECONDS`."""
         self.set_deadline(None)
         self._write_unsent()
+        if self.layer is not None and not self._closed.done():
+            self._transport.write(self.layer.farewell())
         self._transport.close()
         if not self._closed.done():
             with contextlib.suppress(TimeoutError):
@@ -293,6 +282,11 @@ class AsyncioPort(asyncio.Protocol):
         """Close the connection at once; what has not left is lost."""
         self.set_deadline(None)
         self._transport.abort()
+
+    @property
+    def is_remote(self) -> bool:
+        """The peer may be on another machine: this is no Unix socket."""
+        return isinstance(self.extra("peername"), tuple)
 
     def extra(self, name: str) -> Any:
         """What the transport knows: `peername`, `sockname`, `socket`."""

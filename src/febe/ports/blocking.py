@@ -17,6 +17,7 @@ from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any
 
+from febe.ports.encryption import Encryptable
 from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
@@ -54,7 +55,7 @@ class BlockingSignal:
             self._set.release()
 
 
-class BlockingPort:
+class BlockingPort(Encryptable):
     """One connection of a program that may wait."""
 
     def __init__(self, connected: socket.socket) -> None:
@@ -149,6 +150,9 @@ class BlockingPort:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        if self.layer is not None and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._send(self.layer.farewell(), _DONT_WAIT)
         self.abort()
 
     def abort(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
+from febe.ports.encryption import Encryptable
 from febe.protocol.errors import ConnectionLost
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class MemorySignal:
         self._is_set = True
 
 
-class MemoryPort:
+class MemoryPort(Encryptable):
     """One end.  `chunk` cuts what it receives into pieces of at most so many bytes; 0 leaves it whole."""
 
     def __init__(self, chunk: int = 0) -> None:
@@ -87,16 +88,14 @@ class MemoryPort:
             raise ConnectionLost("the connection is closed")
         self.write(out)
 
-    async def start_tls(self, context: Any, server_hostname: str | None, unread: bytes = b"") -> None:
-        """There is no TLS between two ends in one memory.  Errors: ValueError."""
-        raise ValueError("TLS is for connections that leave the process")
-
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Make the call here and now."""
         return call(*args)
 
     async def aclose(self) -> None:
         """Close; what was sent before is still read by the peer."""
+        if self.layer is not None and not self._is_closed:
+            self.peer._inbox += self.layer.farewell()
         self._is_closed = True
 
     def abort(self) -> None:

@@ -67,6 +67,10 @@ class ConnectTimeout(ConnectionLost):
     """No connection was made within the time allowed."""
 
 
+class EncryptionError(Error):
+    """No encryption could be agreed on as it was asked for, or what came through it is not what the peer sent."""
+
+
 class AuthenticationError(Error):
     """This side will not go on with the authentication exchange: a proof is wrong or a method is not acceptable."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from febe.flows.serve_authentication import METHODS
+from febe.ports.tls_server import ServerTLS
 from febe.server.access import AccessFileError, AccessRules
 from febe.server.engine import (
     ArrowStream,
@@ -36,25 +37,25 @@ from febe.server.userlist import User, UserFile, UserFileError
 from febe.server.users import UserSource
 
 __all__ = ["AccessFileError", "ArrowStream", "Client", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession",
-           "Limits", "Listener", "Prepared", "Result", "Session", "Shutdown", "User", "UserFile", "UserFileError",
-           "access_rules", "is_loopback", "run", "serve"]
+           "Limits", "Listener", "Prepared", "Result", "ServerTLS", "Session", "Shutdown", "User", "UserFile",
+           "UserFileError", "access_rules", "is_loopback", "run", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
                 authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
-                session: type[Session] = Session) -> Listener:
+                tls: ServerTLS | None = None, session: type[Session] = Session) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
     place.  `authentication` is one method for everybody: `trust`, `password`, `md5` or `scram-sha-256`, by default the
-    last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `session` is the class that
-    answers each client.
+    last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `tls` has TLS offered, by
+    SSLRequest and at once.  `session` is the class that answers each client.
     Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
     OSError.
     """
     listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
-                                session=session))
+                                tls=tls, session=session))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 
@@ -69,8 +70,8 @@ def run(engine: Engine, *, ready: Callable[[Listener], object] | None = None, gr
     """Listen, with the options of `serve`, until a signal ends it; on uvloop where it is installed.
 
     Ctrl-C and SIGTERM are a fast shutdown, SIGQUIT is an immediate one.  With `grace`, SIGTERM gives sessions so many
-    seconds to end by themselves.  SIGHUP has the files of rules and users read anew.  `ready` is called once clients
-    can connect.
+    seconds to end by themselves.  SIGHUP has the files of rules, users and certificates read anew.  `ready` is called
+    once clients can connect.
     """
     async def main() -> None:
         async with await serve(engine, **options) as listener:

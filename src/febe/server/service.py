@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from febe.flows.serve_authentication import METHODS
+from febe.flows.serve_startup import NOTHING, Offer
+from febe.ports.tls_server import ServerTLS
 from febe.protocol.dialect import POSTGRESQL, Dialect
+from febe.protocol.errors import EncryptionError
 from febe.server.access import AccessFileError, AccessRules
 from febe.server.engine import Engine
 from febe.server.keys import CancelKeys
@@ -28,7 +32,7 @@ class Service:
 
     def __init__(self, engine: Engine, *, users: UserSource | None = None, authentication: str | None = None,
                  rules: AccessRules | None = None, limits: Limits | None = None,
-                 session: type[Session] = Session) -> None:
+                 tls: ServerTLS | None = None, session: type[Session] = Session) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
         self.engine = engine
@@ -37,6 +41,8 @@ class Service:
         self.rules = rules if rules is not None else _same_for_all(authentication, users)
         self.limits = limits if limits is not None else Limits()
         self.places = Places(self.limits)
+        self.tls = tls
+        self.offer = NOTHING if tls is None else Offer(tls=tls.layer, direct_tls=partial(tls.layer, is_direct=True))
         self.keys = CancelKeys()
         self.shared = Shared()
         self._dialects: dict[Dialect, Dialect] = {}
@@ -57,15 +63,20 @@ class Service:
         return self._dialects[wanted]
 
     def reload(self) -> None:
-        """Read the files of rules and users anew, for connections to come; what cannot be read stays as it was."""
+        """Read the files of rules, users and certificates anew, for connections to come.
+
+        What cannot be read stays as it was.
+        """
         for what, reload in (("access rules", self.rules.reload), ("users", self.users.reload)):
             _reloaded(what, reload)
+        if self.tls is not None:
+            _reloaded("TLS certificates", self.tls.reload)
 
 
 def _reloaded(what: str, reload: Callable[[], Any]) -> None:
     try:
         reload()
-    except (AccessFileError, UserFileError, OSError) as error:
+    except (AccessFileError, EncryptionError, UserFileError, OSError) as error:
         logger.error("%s were not reloaded: %s", what, error)
 
 

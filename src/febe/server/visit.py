@@ -8,13 +8,14 @@ import logging
 from typing import Any
 
 from febe.flows.serve import Conversation, error_response, notice_response, serve
-from febe.flows.serve_startup import greet, settle_version
+from febe.flows.serve_startup import NOTHING, greet, settle_version
 from febe.ports.asyncio import AsyncioPort
 from febe.protocol.authentication import AuthenticationOk
-from febe.protocol.connection import Connection, DirectTLS
+from febe.protocol.connection import Connection
 from febe.protocol.errors import (
     ConnectionLost,
     ConnectTimeout,
+    EncryptionError,
     LocalProtocolError,
     RemoteProtocolError,
     UnsupportedVersion,
@@ -83,6 +84,9 @@ class Visit:
                 last = "canceling authentication due to timeout", "57014"
         except ConnectionLost:
             pass
+        except EncryptionError as error:
+            # Nothing can be told: what is in clear would not be believed, and what is encrypted is not agreed on.
+            logger.info("could not accept an encrypted connection from %s: %s", self._place, error)
         except UnsupportedVersion as error:
             last = str(error), error.sqlstate
             if error.version >> 16 < 3:
@@ -113,12 +117,10 @@ class Visit:
     async def _admit(self) -> None:
         """Start-up and authentication, then the session."""
         service, conversation = self._service, self._conversation
-        first = await greet(conversation)
+        # On a Unix socket nobody else listens (ProcessStartupPacket).
+        first = await greet(conversation, service.offer if self._port.is_remote else NOTHING)
         if isinstance(first, CancelRequest):
             service.keys.cancel(first)
-            return
-        if isinstance(first, DirectTLS):
-            logger.info("direct TLS refused from %s", self._place)
             return
         user, database, physical = _names(first)
         dialect = service.dialect(service.session.dialect(first))

@@ -1,0 +1,29 @@
+"""How connections are encrypted: `--tls-cert` and its companions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from febe.errors import EncryptionError
+from febe.server import ServerTLS
+
+__all__ = ["server_tls"]
+
+
+def server_tls(certificate: Path | None, key: Path | None, client_ca: Path | None, client_crl: Path | None,
+               minimum_version: str) -> ServerTLS | None:
+    """TLS as the options ask for it; None: no certificate was given.
+
+    Errors: click.UsageError for options that belong together, ClickException for files that cannot be used.
+    """
+    if certificate is None or key is None:
+        if any((certificate, key, client_ca, client_crl)):
+            raise click.UsageError("TLS needs both --tls-cert and --tls-key")
+        return None
+    try:
+        return ServerTLS(certificate=certificate, key=key, client_ca=client_ca, client_crl=client_crl,
+                         minimum_version=minimum_version)
+    except EncryptionError as error:
+        raise click.ClickException(str(error)) from None
