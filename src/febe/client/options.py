@@ -37,7 +37,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 # What is taken only where it asks for what is done anyway.
 HARMLESS: Mapping[str, frozenset[str]] = {
     "gssencmode": frozenset({"disable", "prefer"}),
-    "channel_binding": frozenset({"disable", "prefer"}),
     "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
 NOT_YET = frozenset({
@@ -212,6 +211,7 @@ def _login(texts: Mapping[str, str], objects: dict[str, object]) -> Login:
                  min_protocol_version=texts.get("min_protocol_version"),
                  max_protocol_version=texts.get("max_protocol_version"),
                  require_auth=RequireAuth.parse(wanted) if wanted else None,
+                 channel_binding=texts.get("channel_binding") or "prefer",
                  **objects)  # type: ignore[arg-type]
 
 

@@ -94,7 +94,7 @@ async def _cancel(target: Target, session: Session) -> None:
 async def _ask_to_cancel(target: Target, session: Session) -> None:
     with contextlib.suppress(TimeoutError, OSError):  # a server that takes no connection goes on with the request
         async with asyncio.timeout(CANCEL_SECONDS):
-            await cancel(await _connect(target), session.process_id, session.secret_key)
+            await cancel(await _connect(target), session, target.login.encryption)
 
 
 __all__ = ["Turn", "open_session", "runner"]

@@ -125,7 +125,7 @@ async def _cancel(target: Target, session: Session) -> None:
     with contextlib.suppress(OSError):  # a server that takes no connection goes on with the request
         port = _connect(target, CANCEL_SECONDS)
         port.set_deadline(CANCEL_SECONDS)
-        await cancel(port, session.process_id, session.secret_key)
+        await cancel(port, session, target.login.encryption)
 
 
 __all__ = ["Runner", "Turn", "open_session", "run", "runner"]

@@ -58,19 +58,21 @@ class Turn:
 
 
 async def _dial(target: Target) -> Session:
-    port: TrioPort | None = None
+    async def connecting() -> TrioPort:
+        port = await _connect(target)
+        try:
+            check_peer(target, port)
+        except BaseException:
+            port.abort()
+            raise
+        return port
+
     seconds = float("inf") if target.connect_timeout is None else target.connect_timeout
     try:
         with trio.fail_after(seconds):
-            port = await _connect(target)
-            check_peer(target, port)
-            session = await open_at(port, target)
-    except BaseException as error:
-        if port is not None:
-            port.abort()
-        if isinstance(error, trio.TooSlowError):
-            raise not_in_time(target) from error
-        raise
+            session = await open_at(connecting, target)
+    except trio.TooSlowError as error:
+        raise not_in_time(target) from error
     session.cancel = partial(_cancel, target, session)
     return session
 
@@ -86,7 +88,7 @@ async def _cancel(target: Target, session: Session) -> None:
     # A server that takes no connection goes on with the request.
     with trio.move_on_after(CANCEL_SECONDS) as scope, contextlib.suppress(OSError):
         scope.shield = True
-        await cancel(await _connect(target), session.process_id, session.secret_key)
+        await cancel(await _connect(target), session, target.login.encryption)
 
 
 __all__ = ["Turn", "open_session", "runner"]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,7 @@ from febe.protocol.encryption import Encryption, Plan
 from febe.protocol.errors import AuthenticationError, ConnectionLost, PostgresError, postgres_error
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
+from febe.protocol.scram import PLUS
 from febe.protocol.startup import (
     BackendKeyData,
     NegotiateProtocolVersion,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from febe.protocol.connection import Trace
     from febe.protocol.scram import ScramClient
 
-NONCE_BYTES = 18
 CANNOT_CONNECT_NOW = "57P03"
 UNSUPPORTED_METHODS: Mapping[type[Message], str] = {
     AuthenticationKerberosV4: "Kerberos V4",
@@ -78,6 +77,7 @@ class Login:
     min_protocol_version: str | None = None
     max_protocol_version: str | None = None
     require_auth: RequireAuth | None = None
+    channel_binding: str = "prefer"
     statement_cache_size: int = STATEMENT_CACHE_SIZE
     types: Registry | None = None
     on_notice: Notices | None = None
@@ -137,6 +137,7 @@ class _Opening:
         self.server_is_proven = False
         self.answered = False
         self.is_authenticated = False
+        self.is_bound = False
 
     async def open(self) -> Session:
         """The session.  After an error the connection is closed."""
@@ -179,6 +180,8 @@ class _Opening:
         return self.login.password
 
     def _check(self, request: Message, mechanism: str = "") -> None:
+        if self.login.channel_binding == "require" and not isinstance(request, AuthenticationSASL):
+            raise AuthenticationError("channel binding required but not supported by server's authentication request")
         if self.login.require_auth is not None:
             self.login.require_auth.check(request, mechanism)
 
@@ -202,14 +205,17 @@ class _Opening:
         self.out += self.core.send(PasswordMessage(password=answer))
 
     def _sasl(self, event: AuthenticationSASL) -> None:
-        from febe.protocol.scram import MECHANISM, ScramClient
+        from febe.flows import authenticate_scram
 
-        self._check(event, MECHANISM if MECHANISM in event.mechanisms else "")
-        if MECHANISM not in event.mechanisms:
+        offered, wanted = event.mechanisms, self.login.channel_binding
+        mechanism = authenticate_scram.choose(offered, wanted, self.port.layer)
+        self._check(event, mechanism or "")
+        if mechanism is None:
             raise AuthenticationError(f"none of the server's SASL mechanisms is supported: "
-                                      f"{', '.join(event.mechanisms) or '(none)'}")
-        self.scram = ScramClient(self._password(), os.urandom(NONCE_BYTES))
-        self.out += self.core.send(SASLInitialResponse(mechanism=MECHANISM, data=self.scram.first()))
+                                      f"{', '.join(offered) or '(none)'}")
+        self.scram = authenticate_scram.begin(mechanism, offered, self._password(), wanted, self.port.layer)
+        self.is_bound = mechanism == PLUS
+        self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.scram.first()))
 
     def _sasl_continue(self, event: AuthenticationSASLContinue) -> None:
         assert self.scram is not None
@@ -226,6 +232,9 @@ class _Opening:
         if self.scram is not None and not self.server_is_proven:
             raise AuthenticationError("the server did not prove that it knows the password: "
                                       "AuthenticationOk came before the SCRAM exchange was complete")
+        if self.login.channel_binding == "require" and not self.is_bound:
+            raise AuthenticationError("channel binding required, but server authenticated client without channel "
+                                      "binding")
         if self.login.require_auth is not None:
             self.login.require_auth.check_end(finished=self.answered or self.server_is_proven)
         self.is_authenticated = True

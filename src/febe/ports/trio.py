@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from febe.ports.encryption import Encryptable
 from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost
 
@@ -32,7 +33,7 @@ class TrioSignal:
         self.wait = event.wait
 
 
-class TrioPort:
+class TrioPort(Encryptable):
     """One connection."""
 
     def __init__(self, connected: socket.socket) -> None:
@@ -96,6 +97,9 @@ class TrioPort:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        if self.layer is not None and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._socket.send(self.layer.farewell())
         self.abort()
 
     def abort(self) -> None:

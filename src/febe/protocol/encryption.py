@@ -36,12 +36,15 @@ class Encryption(Generic[L]):
 
 
 class Plan(Generic[L]):
-    """The ways that are still to be tried for one server.  `way` is the one whose turn it is."""
+    """The ways that are still to be tried for one server.  `way` is the one whose turn it is.
 
-    def __init__(self, encryption: Encryption[L]) -> None:
+    `only` is how a connection is protected that belongs to another one, which is.
+    """
+
+    def __init__(self, encryption: Encryption[L], *, only: Way | None = None) -> None:
         self._wanted = encryption
         self._gss: L | None = None
-        self._left = self._allowed(encryption)
+        self._left = [way for way in self._allowed(encryption) if only in (None, way)]
         self.way = self._left[0] if self._left else None
 
     def _allowed(self, wanted: Encryption[L]) -> list[Way]:

@@ -1,4 +1,7 @@
-"""SCRAM-SHA-256, both sides, without I/O (manual: "SASL Authentication"; RFC 5802, RFC 7677).
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, both sides, without I/O (manual: "SASL Authentication"; RFC 5802, RFC 7677).
+
+The second binds the exchange to the TLS connection it runs on: both sides prove that they see the same certificate, so
+that nobody can stand between.
 
 Nonces come from the caller, because nothing here is random.  Differences from the RFC are PostgreSQL's: the user name
 in the first message is empty and ignored, and a password that SASLprep refuses is used as it is.
@@ -18,6 +21,8 @@ from hashlib import md5, pbkdf2_hmac, sha256
 from febe.protocol.errors import AuthenticationError, RemoteProtocolError
 
 MECHANISM = "SCRAM-SHA-256"
+PLUS = "SCRAM-SHA-256-PLUS"
+BINDING_TYPE = "tls-server-end-point"
 NONCE_BYTES = 18  # SCRAM_RAW_NONCE_LEN
 SALT_BYTES = 16  # SCRAM_DEFAULT_SALT_LEN
 ITERATIONS = 4096  # SCRAM_SHA_256_DEFAULT_ITERATIONS
@@ -86,15 +91,28 @@ def _base64(text: str, what: str) -> bytes:
         raise _malformed(f"invalid base64 in {what}") from None
 
 
+def _shown(text: str) -> str:
+    """A peer's text for an error message, short and printable (sanitize_str)."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:30])
+
+
 def _check_nonce(nonce: str) -> None:
     if not nonce or not all(0x21 <= ord(char) <= 0x7E for char in nonce):
         raise _malformed("non-printable characters in SCRAM nonce")
 
 
 class ScramClient:
-    """The frontend's side: `first()`, then `final(challenge)`, then `verify(outcome)`."""
+    """The frontend's side: `first()`, then `final(challenge)`, then `verify(outcome)`.
 
-    def __init__(self, password: str, nonce: bytes, *, maximum_iterations: int = MAXIMUM_ITERATIONS) -> None:
+    `binding` is the channel's data for SCRAM-SHA-256-PLUS; without it, `could_bind` says that this side would have
+    bound the channel had the server offered it.
+    """
+
+    def __init__(self, password: str, nonce: bytes, *, maximum_iterations: int = MAXIMUM_ITERATIONS,
+                 binding: bytes | None = None, could_bind: bool = False) -> None:
+        # "y" tells a server that does offer channel binding that somebody has taken the offer away on the way
+        self._gs2 = f"p={BINDING_TYPE},," if binding is not None else "y,," if could_bind else "n,,"
+        self._binding = binding or b""
         self._password = password
         self._nonce = b64encode(nonce).decode()
         self._maximum_iterations = maximum_iterations
@@ -103,7 +121,7 @@ class ScramClient:
 
     def first(self) -> bytes:
         """The data of SASLInitialResponse."""
-        return f"n,,{self._bare}".encode()
+        return f"{self._gs2}{self._bare}".encode()
 
     def final(self, challenge: bytes) -> bytes:
         """The data of SASLResponse that proves the password.
@@ -123,7 +141,7 @@ class ScramClient:
                                       f"{self._maximum_iterations} allowed")
         salted = _salted_password(self._password, salt, iterations)
         client_key = _hmac(salted, b"Client Key")
-        without_proof = f"c=biws,r={nonce}"  # biws: base64 of "n,,"
+        without_proof = f"c={b64encode(self._gs2.encode() + self._binding).decode()},r={nonce}"
         text = b",".join((self._bare.encode(), challenge, without_proof.encode()))
         signature = _hmac(sha256(client_key).digest(), text)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
@@ -180,10 +198,16 @@ class ScramVerifier:
 
 
 class ScramServer:
-    """The backend's side: `challenge(first)`, then `finish(final)`."""
+    """The backend's side: `challenge(first)`, then `finish(final)`.
 
-    def __init__(self, verifier: ScramVerifier, nonce: bytes) -> None:
+    `binding` is the channel's data, where SCRAM-SHA-256-PLUS is offered; `is_plus` says that the client chose it.
+    """
+
+    def __init__(self, verifier: ScramVerifier, nonce: bytes, *, binding: bytes | None = None,
+                 is_plus: bool = False) -> None:
         self._verifier = verifier
+        self._binding = binding
+        self._is_plus = is_plus
         self._own_nonce = b64encode(nonce).decode()
         self._nonce = self._gs2 = ""
         self._text: list[bytes] = []
@@ -195,10 +219,7 @@ class ScramServer:
             flag, authorization, bare = first.decode("utf-8").split(",", 2)
         except (UnicodeDecodeError, ValueError):
             raise _malformed("incomplete first message") from None
-        if flag.startswith("p="):
-            raise _malformed("channel binding was not offered")
-        if flag not in ("n", "y"):
-            raise _malformed(f'unexpected channel-binding flag "{flag[:1]}"')
+        self._check_flag(flag)
         if authorization:
             raise RemoteProtocolError("client uses authorization identity, but it is not supported", sqlstate="0A000")
         if bare.startswith("m="):
@@ -214,6 +235,22 @@ class ScramServer:
         self._text = [bare.encode(), challenge]
         return challenge
 
+    def _check_flag(self, flag: str) -> None:
+        """What the client says about channel binding has to fit what was offered and chosen (RFC 5802, section 6)."""
+        if flag.startswith("p="):
+            if not self._is_plus:
+                raise _malformed("the client selected SCRAM-SHA-256 without channel binding, but the SCRAM message "
+                                 "includes channel binding data")
+            if flag[2:] != BINDING_TYPE:
+                raise RemoteProtocolError(f'unsupported SCRAM channel-binding type "{_shown(flag[2:])}"')
+        elif flag not in ("n", "y"):
+            raise _malformed(f'unexpected channel-binding flag "{_shown(flag[:1])}"')
+        elif self._is_plus:
+            raise _malformed("the client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel "
+                             "binding data")
+        elif flag == "y" and self._binding is not None:
+            raise RemoteProtocolError("SCRAM channel binding negotiation error", sqlstate="28000")
+
     def finish(self, final: bytes) -> bytes:
         """The data of AuthenticationSASLFinal.
 
@@ -223,7 +260,10 @@ class ScramServer:
         if not separator:
             raise _malformed("proof expected")
         binding, nonce = _attributes(without_proof, "cr")
-        if binding != b64encode(self._gs2.encode()).decode():
+        expected = self._gs2.encode() + (self._binding or b"" if self._is_plus else b"")
+        if not hmac.compare_digest(binding, b64encode(expected).decode()):
+            if self._is_plus:
+                raise RemoteProtocolError("SCRAM channel binding check failed", sqlstate="28000")
             raise _malformed("unexpected SCRAM channel-binding attribute in client-final-message")
         if nonce != self._nonce:
             raise RemoteProtocolError("invalid SCRAM response (nonce mismatch)")
