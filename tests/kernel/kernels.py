@@ -14,9 +14,9 @@ import febe._kernel
 
 T = TypeVar("T")
 MODULES = (
-    "array_writers", "arrays", "binary", "cells", "copy_assembly", "copy_binary", "copy_encode", "copy_fields",
-    "copy_lines", "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames", "kinds", "parameters", "parse",
-    "ranges", "records", "row", "rows", "text",
+    "array_writers", "arrays", "binary", "cells", "characters", "copy_assembly", "copy_binary", "copy_encode",
+    "copy_fields", "copy_lines", "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames",
+    "kinds", "parameters", "parse", "ranges", "records", "row", "rows", "text",
 )
 
 

@@ -194,3 +194,33 @@ def test_no_room(kernel: SimpleNamespace) -> None:
     value = pack("!HhHHH", 1, 0, 0, 0, 7)
     with pytest.raises(ValueError, match="no room"):
         decimals.texts(value, ints([10]), here, bytearray(3), b"NaN-InfinityInfinity")
+
+
+def characters(kernel: SimpleNamespace, seed: int) -> Any:
+    dice = random.Random(seed)
+    texts = ["".join(dice.choices("aä€😀\0", k=dice.randrange(6))).encode() for _ in range(dice.randrange(8))]
+    offsets = [0]
+    for text in texts:
+        offsets.append(offsets[-1] + len(text))
+    data = bytearray(b"".join(texts))
+    if data and dice.random() < 0.3:
+        data[dice.randrange(len(data))] = 0x85
+    if dice.random() < 0.1:
+        offsets[-1] += dice.choice((-100, 100))
+    width = outcome(lambda: kernel.characters.longest(data, ints(offsets)))
+    if not isinstance(width, int):
+        return width
+    out = memoryview(bytearray(4 * width * len(texts) or 4)).cast("I")
+    return width, outcome(lambda: kernel.characters.spread(data, ints(offsets), out, width)), out.tobytes()
+
+
+@pytest.mark.skipif(COMPILED is None, reason="no compiled kernel is loaded")
+@pytest.mark.parametrize("seed", range(100))
+def test_characters_agree(seed: int) -> None:
+    assert COMPILED is not None
+    assert characters(COMPILED, seed) == characters(SOURCE, seed)
+
+
+def test_characters_without_room(kernel: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="no room for the texts"):
+        kernel.characters.spread(b"ab", ints([0, 2]), memoryview(bytearray(4)).cast("I"), 2)

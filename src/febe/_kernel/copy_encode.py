@@ -16,10 +16,10 @@ from febe._kernel.encode import codes_of
 from febe._kernel.errors import MalformedRow, ValueEncodeError
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.encode import gather, put_cells, write_value
+    from cython.cimports.febe._kernel.encode import encode_cell, gather, put_cells
     from cython.cimports.febe._kernel.wire import put, put16, put32
 else:
-    from febe._kernel.encode import gather, put_cells, write_value
+    from febe._kernel.encode import encode_cell, gather, put_cells
     from febe._kernel.wire import put, put16, put32
 
 COMPILED: bool = cython.compiled
@@ -146,13 +146,7 @@ class CopyRowEncoder:
                     kind = -1
                 else:
                     kind = self._kinds[column]
-                    if kind:
-                        data = write_value(kind, value)
-                    else:
-                        made = self._functions[column](value)
-                        if type(made) is not bytes:
-                            raise TypeError(f"its encoder gave {type(made).__name__}, not bytes")
-                        data = made
+                    data = encode_cell(kind, self._functions[column], value)
                 _room(buffer, pos, 2 * len(data) + 4)
                 out = buffer
                 if column:

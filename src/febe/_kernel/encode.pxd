@@ -1,5 +1,4 @@
 # What other kernel modules cimport from encode.py.
 cdef Py_ssize_t gather(bytes codes, list functions, object values, Py_ssize_t row, list cells)
 cdef Py_ssize_t put_cells(unsigned char *out, Py_ssize_t pos, list cells)
-cdef bytes write_value(int kind, object value)
 cdef bytes encode_cell(int kind, object function, object value)

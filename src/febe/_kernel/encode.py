@@ -569,13 +569,6 @@ def encode_value(kind: int, value: object) -> bytes:
     return _ENCODE[code](value)
 
 
-@cython.cfunc
-def write_value(kind: cython.int, value: object) -> bytes:
-    """Encode one value of a hot kind."""
-    data: bytes = _ENCODE[kind](value)
-    return data
-
-
 def codes_of(columns: Sequence[int | Callable[[Any], Any]]) -> bytes:
     """Give one byte per column: its hot kind, or CALL for a callable."""
     codes = [column if isinstance(column, int) else kinds.CALL for column in columns]
