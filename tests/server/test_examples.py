@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -38,3 +40,12 @@ def test_logbook(binary: bool) -> None:
             cursor.execute("burn")
         with pytest.raises(psycopg.errors.NullValueNotAllowed):
             cursor.execute("add %s", (None,))
+
+
+def test_access(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "access.py", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "ada INSERT 0 1", '28P01 password authentication failed for user "ada"',
+        '28000 pg_hba.conf rejects connection for host "127.0.0.1", user "eve", database "logbook", no encryption',
+        '28000 pg_hba.conf rejects connection for host "127.0.0.1", user "ada", database "elsewhere", no encryption']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from febe import __version__
+from febe.cli.passwd import passwd
 from febe.cli.serve import serve
 
 __all__ = ["febe"]
@@ -17,3 +18,4 @@ def febe() -> None:
 
 
 febe.add_command(serve)
+febe.add_command(passwd)

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from febe.cli.access import Access, access_options
 from febe.cli.tls import server_tls
-from febe.cli.users import read_users
-from febe.server import Engine, Limits, Listener, is_loopback, run
+from febe.server import Engine, Listener, is_loopback, run
 
 __all__ = ["serve"]
 
@@ -25,9 +25,7 @@ __all__ = ["serve"]
               help="0 takes a free one.")
 @click.option("--unix-socket", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIRECTORY",
               help="Listen there too, at .s.PGSQL.<port>.")
-@click.option("--user", "user", multiple=True, metavar="NAME:PASSWORD", help="Who may connect; may be repeated.")
-@click.option("--users", "users_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="Who may connect: a line NAME:PASSWORD each.")
+@access_options
 @click.option("--tls-cert", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
               help="Offer TLS with this certificate (PEM, and those up to the root).")
 @click.option("--tls-key", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
@@ -38,34 +36,31 @@ __all__ = ["serve"]
               help="Those of them that are revoked.")
 @click.option("--tls-min-version", type=click.Choice(["TLSv1.2", "TLSv1.3"]), default="TLSv1.2", show_default=True,
               help="Refuse older versions of TLS.")
-@click.option("--auth-timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True),
-              metavar="SECONDS", help="How long a client may take to get in.")
 @click.option("--read-only", is_flag=True, help="Refuse statements that change data.")
 @click.option("--memory-limit", metavar="SIZE", help="DuckDB's, for example 4GB.")
 @click.option("--quiet", is_flag=True, help="No line per connection.")
-def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, user: tuple[str, ...],
-          users_file: Path | None, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
-          tls_client_crl: Path | None, tls_min_version: str, auth_timeout: float, read_only: bool,
-          memory_limit: str | None, quiet: bool) -> None:
+def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, access: Access,
+          tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
+          tls_min_version: str, read_only: bool, memory_limit: str | None, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
     Without a SOURCE the server starts with an empty database in memory.  sc://HOST:PORT serves a Spark Connect server.
 
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
-    SCRAM-SHA-256.  An address beyond this machine needs users.
+    SCRAM-SHA-256; with access rules, they decide.  An address beyond this machine needs users or rules.
 
-    SIGHUP has the files of --tls-cert and the like read anew, for connections to come.
+    SIGHUP has rules, users and the files of --tls-cert and the like read anew, for connections to come; Ctrl-C and
+    SIGTERM end the sessions and the server.
     """
-    users = read_users(user, users_file)
     tls = server_tls(tls_cert, tls_key, tls_client_ca, tls_client_crl, tls_min_version)
     try:
         exposed = not is_loopback(host)
     except OSError as failure:
         raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
-    if exposed and not users:
+    if exposed and access.users is None and access.rules is None:
         raise click.UsageError(f"--host {host} can be reached from other machines, so clients have to authenticate: "
-                               "give --user NAME:PASSWORD or --users FILE")
+                               "give --user NAME:PASSWORD, --users FILE or --hba FILE")
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout,
                         level=logging.WARNING if quiet else logging.INFO)
@@ -74,13 +69,14 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     def ready(listener: Listener) -> None:
         listening.append(listener)
         for where in _hosts(host, unix_socket):
-            name = next(iter(users), "demo")
-            screen.print(f'febe: ready: psql "host={where} port={listener.port} user={name} dbname=demo"')
+            screen.print(f'febe: ready: psql "host={where} port={listener.port} user={access.somebody} dbname=demo"')
 
     try:
         with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
-            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=users or None,
-                limits=Limits(authentication_timeout=auth_timeout), tls=tls)
+            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
+                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls)
+    except ValueError as failure:
+        raise click.UsageError(str(failure)) from None
     except OSError as failure:
         if listening:
             raise

@@ -11,10 +11,11 @@ The first form is that of PgBouncer's userlist.txt.  An empty secret is a user w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from febe.protocol.scram import ScramVerifier
 
@@ -115,16 +116,21 @@ def _time(text: str) -> datetime:
 
 
 class UserFile:
-    """A file of users that can be read anew.  Errors: UserFileError, OSError."""
+    """A file of users that can be read anew, and `others` beside it.  Errors: UserFileError, OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, others: Mapping[str, User] = MappingProxyType({})) -> None:
         self._path = path
+        self._others = dict(others)
         self._users: dict[str, User] = {}
         self.reload()
 
     def reload(self) -> None:
         """Read the file; after an error the users are those from before."""
-        self._users = read_users(self._path)
+        found = read_users(self._path)
+        for name in found:
+            if name in self._others:
+                raise UserFileError(f"{self._path}: user {name} is there already")
+        self._users = self._others | found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._users)

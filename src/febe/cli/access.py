@@ -1,0 +1,130 @@
+"""Who may connect, and how much each gets: the options of `febe serve` for that."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from febe.server import (
+    AccessFileError,
+    Limits,
+    User,
+    UserFile,
+    UserFileError,
+    access_rules,
+)
+from febe.server.access import AccessRules
+from febe.server.userlist import parse_user
+
+__all__ = ["Access", "access_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_SECONDS = click.FloatRange(0)
+_COUNT = click.IntRange(1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Access:
+    """What the options say."""
+
+    users: Mapping[str, User] | UserFile | None
+    rules: AccessRules | None
+    limits: Limits
+    grace: float
+
+    @property
+    def somebody(self) -> str:
+        """A user who can be named as an example."""
+        return next(iter(self.users), "demo") if self.users is not None else "demo"
+
+
+_OPTIONS = (
+    click.option("--user", "user", multiple=True, metavar="NAME:PASSWORD", help="Who may connect; may be repeated."),
+    click.option("--users", "users_file", type=_FILE, metavar="FILE",
+                 help='Who may connect: a line NAME:PASSWORD or "NAME" "VERIFIER" each (febe passwd makes them).'),
+    click.option("--hba", type=_FILE, metavar="FILE",
+                 help="Access rules in the form of pg_hba.conf: who from where to what, and by which method."),
+    click.option("--ident", type=_FILE, metavar="FILE", help="Name maps for them, in the form of pg_ident.conf."),
+    click.option("--max-connections", type=_COUNT, default=100, show_default=True, metavar="NUMBER",
+                 help="How many sessions there may be."),
+    click.option("--reserved-connections", type=click.IntRange(0), default=0, metavar="NUMBER",
+                 help="How many of them are kept for administrators."),
+    click.option("--max-per-user", type=_COUNT, metavar="NUMBER", help="How many for one user."),
+    click.option("--max-per-address", type=_COUNT, metavar="NUMBER", help="How many for one client address."),
+    click.option("--max-message", type=click.IntRange(10_000, Limits().max_message_bytes),
+                 default=Limits().max_message_bytes, metavar="BYTES", help="How long a client's message may be."),
+    click.option("--auth-timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True),
+                 metavar="SECONDS", help="How long a client may take to get in."),
+    click.option("--statement-timeout", type=_SECONDS, default=0, metavar="SECONDS",
+                 help="Stop statements after that; a session may SET another time."),
+    click.option("--transaction-timeout", type=_SECONDS, default=0, metavar="SECONDS",
+                 help="End sessions whose transaction takes longer."),
+    click.option("--idle-timeout", type=_SECONDS, default=0, metavar="SECONDS",
+                 help="End sessions that are idle for longer."),
+    click.option("--idle-in-transaction-timeout", type=_SECONDS, default=0, metavar="SECONDS",
+                 help="End those that are idle within a transaction."),
+    click.option("--send-timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+                 help="End connections whose client takes nothing of an answer for so long."),
+    click.option("--grace", type=_SECONDS, default=0, metavar="SECONDS",
+                 help="How long sessions may go on after SIGTERM, while new ones are refused."),
+)
+
+
+def access_options(command: F) -> F:
+    """Give a command these options; it gets them as `access`."""
+    @functools.wraps(command)
+    def wrapped(*, user: tuple[str, ...], users_file: Path | None, hba: Path | None, ident: Path | None,
+                max_connections: int, reserved_connections: int, max_per_user: int | None,
+                max_per_address: int | None, max_message: int, auth_timeout: float, statement_timeout: float,
+                transaction_timeout: float, idle_timeout: float, idle_in_transaction_timeout: float,
+                send_timeout: float | None, grace: float, **others: Any) -> Any:
+        try:
+            limits = Limits(max_connections=max_connections, reserved_connections=reserved_connections,
+                            max_connections_per_user=max_per_user, max_connections_per_address=max_per_address,
+                            max_message_bytes=max_message, authentication_timeout=auth_timeout,
+                            statement_timeout=statement_timeout, transaction_timeout=transaction_timeout,
+                            idle_session_timeout=idle_timeout,
+                            idle_in_transaction_session_timeout=idle_in_transaction_timeout,
+                            send_timeout=send_timeout)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        if ident is not None and hba is None:
+            raise click.UsageError("--ident is for the rules of --hba")
+        try:
+            rules = access_rules(hba, ident) if hba is not None else None
+        except AccessFileError as error:
+            raise click.UsageError(str(error)) from None
+        return command(access=Access(users=read_users(user, users_file), rules=rules, limits=limits, grace=grace),
+                       **others)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def read_users(given: tuple[str, ...], file: Path | None) -> dict[str, User] | UserFile | None:
+    """The users of `--user` and of the file of `--users`; None when there are neither.
+
+    Errors: click.BadParameter for a line that cannot be read, or a user named twice.
+    """
+    users: dict[str, User] = {}
+    for entry in given:
+        try:
+            name, user = parse_user(entry)
+        except UserFileError as error:
+            raise click.BadParameter(f"--user: {error}") from None
+        if name in users:
+            raise click.BadParameter(f"--user: user {name} is there already")
+        users[name] = user
+    if file is None:
+        return users or None
+    try:
+        return UserFile(file, users)
+    except (UserFileError, OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(str(error)) from None
