@@ -44,7 +44,7 @@ class Gate:
         self._port = port
         self._address = address
         self._place = place
-        self._encryption: str | None = getattr(port, "encryption", None)
+        self._encryption = port.encryption
 
     async def admit(self, user: str, database: str, *, physical: bool = False) -> Admitted:
         """Have the client prove what its rule asks for.  Errors: FatalError, RemoteProtocolError, ConnectionLost."""
@@ -65,8 +65,8 @@ class Gate:
         try:
             attempt = Attempt(conversation=self._conversation, user=user, database=database,
                               credential=found.credential, options=rule.options, encryption=self._encryption,
-                              certificate=getattr(self._port, "certificate", None),
-                              principal=getattr(self._port, "principal", None),
+                              certificate=self._port.certificate,
+                              principal=self._port.principal,
                               system_user=self._system_user if self._address is None else None)
             proof = await method.exchange(attempt)
             self._check_map(rule, attempt, proof, member)
@@ -96,7 +96,12 @@ class Gate:
             raise AuthenticationError(str(error)) from None
 
     def _check_certificate(self, rule: Rule) -> None:
-        if rule.client_certificate is not None and getattr(self._port, "certificate", None) is None:
+        if rule.client_certificate is None:
+            return
+        if self._service.tls is None or self._service.tls.client_ca is None:
+            raise FatalError("client certificates can only be checked if a root certificate store is available",
+                             "F0000")
+        if self._port.certificate is None:
             raise FatalError("connection requires a valid client certificate", "28000")
 
     def _refusal(self, request: Request, rule: Rule | None) -> str:
