@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from . import codec, duckdb_rows, fetch, latency, memory, report, transactions
+from . import codec, duckdb_rows, fetch, idle, latency, memory, report, transactions
 from .harness import Measurement, measure
 from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
-          "memory": memory}
+          "memory": memory, "idle": idle}
 
 RESULTS = Path(__file__).parent / "results"
 

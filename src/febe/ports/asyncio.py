@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
@@ -27,6 +28,8 @@ INTERRUPT_SECONDS = 0.5
 """How long after an interrupt another follows: one that comes before the work has begun has no effect."""
 YIELD_BYTES = 1 << 15
 """Bytes from which on `flush` lets the loop go round although it need not wait."""
+MOST_THREADS = 10_000
+"""More than any server has places: a call must not wait for another connection's."""
 CLOSE_SECONDS = 5.0
 """How long `aclose` waits for a peer that does not read what was sent last."""
 
@@ -70,7 +73,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._ended: ConnectionLost | None = None
         self._closed = self._loop.create_future()
         self._deadline: asyncio.TimerHandle | None = None
-        self._worker: ThreadPoolExecutor | None = None
         self._running = False
         self.interrupt: Callable[[], object] | None = None
         self.send_timeout: float | None = None
@@ -189,7 +191,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
                 self._drain = None
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
-        """Make a call in this connection's own thread.
+        """Make a call in a thread.
 
         When the peer goes away, or the task is cancelled, `interrupt` is called and the call waited for.  Errors:
         ConnectionLost; what the call raises.
@@ -197,7 +199,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         if self._ended is not None and not self._received:
             raise self._lost()
         self._running = True
-        working = self._loop.run_in_executor(self._thread(), call, *args)
+        working = self._loop.run_in_executor(_threads(), call, *args)
         try:
             result = await asyncio.shield(working)
         except asyncio.CancelledError:
@@ -218,8 +220,8 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         return result
 
     async def finish(self, call: Callable[[], T]) -> T:
-        """Make a last call in this connection's own thread, whether the peer is there or not, and to its end."""
-        working = self._loop.run_in_executor(self._thread(), call)
+        """Make a last call in a thread, whether the peer is there or not, and to its end."""
+        working = self._loop.run_in_executor(_threads(), call)
         while not working.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait((working,))
@@ -260,8 +262,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._closed), CLOSE_SECONDS)
             self._transport.abort()
-        if self._worker is not None:
-            self._worker.shutdown(wait=False)
 
     def last_word(self, data: bytes) -> None:
         """Send and close, without waiting for either."""
@@ -275,8 +275,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
             self._transport.abort()
         else:
             self._transport.close()
-        if self._worker is not None:
-            self._worker.shutdown(wait=False)
 
     def abort(self) -> None:
         """Close the connection at once; what has not left is lost."""
@@ -293,11 +291,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         return self._transport.get_extra_info(name)
 
     # Inside
-
-    def _thread(self) -> ThreadPoolExecutor:
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "febe-connection")
-        return self._worker
 
     def _write_unsent(self) -> None:
         unsent = self._unsent
@@ -332,6 +325,12 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._end(ConnectTimeout(f"nothing was agreed within {seconds:g} s"))
         if self._drain is not None and not self._drain.done():
             self._drain.set_exception(self._lost())
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads for calls that block, as many as are at work at one time: an idle connection has none, and costs none."""
+    return ThreadPoolExecutor(MOST_THREADS, "febe-connection")
 
 
 async def connect_tcp(host: str, port: int, options: Mapping[str, int] = MappingProxyType({})) -> AsyncioPort:

@@ -74,6 +74,7 @@ def run(engine: Engine, *, ready: Callable[[Listener], object] | None = None, gr
     once clients can connect.
     """
     async def main() -> None:
+        _have_files(options.get("limits") or Limits())
         async with await serve(engine, **options) as listener:
             asked: asyncio.Queue[Shutdown] = asyncio.Queue()
             gentle = Shutdown.SMART if grace else Shutdown.FAST
@@ -98,6 +99,20 @@ def run(engine: Engine, *, ready: Callable[[Listener], object] | None = None, gr
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
+
+
+def _have_files(limits: Limits) -> None:
+    """Each connection is a file: ask for as many as there are places, and some for the engine."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * limits.max_connections + 512
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
