@@ -68,6 +68,8 @@ class Answer:
     cut: BaseException | None = None
     """What ended the session before the answer was complete."""
     is_abandoned = False
+    is_part = False
+    """It has no Sync of its own; who asked for it has the session alone."""
     signal: Signal | None = None
     """Whom to wake, when another one reads."""
     tagged = False
@@ -392,8 +394,18 @@ async def _give_up(session: Session, answer: Answer, error: BaseException) -> No
     if session.cancel is None and answer in session.answers:
         session.lost(error)
     # Not its turn yet: a cancel request would hit another one's.
-    elif session.cancel is not None and session.answers and session.answers[0] is answer:
+    elif session.cancel is not None and _has_its_turn(session, answer):
         await session.cancel()
+
+
+def _has_its_turn(session: Session, answer: Answer) -> bool:
+    """Whether the server is busy with this answer, or with an earlier part of the same flight."""
+    for other in session.answers:
+        if other is answer:
+            return True
+        if not other.is_part:
+            return False
+    return False
 
 
 def _cut(answer: Answer, broken: Error | None) -> BaseException:

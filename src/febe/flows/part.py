@@ -21,6 +21,7 @@ class Skipped(Error):
 class Part(Answer):
     """The answer to so many runs of a statement; the first error fails it and every part after it."""
 
+    is_part = True
     left = 1
     suspended = False
     is_skipped = False
