@@ -53,7 +53,8 @@ class Awaited:
             raise StopAsyncIteration from None
 
 
-_AT_ONCE = ("acquire", "metrics", "into", "stream", "pipeline", "transaction", "copy_out", "copy_out_bytes", "listen")
+_AT_ONCE = ("acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
+            "copy_out", "copy_out_bytes", "listen")
 
 
 def _wrapped(made: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow
 import pytest
 
 import febe
@@ -176,6 +177,23 @@ def test_a_stream_is_bounded(face: str, postgres: Postgres, in_block: bool) -> N
         await connection.close()
 
     run(face, main)
+
+
+# Arrow
+
+@on_each_face
+async def test_results_as_arrow(connection: Any) -> None:
+    sql = ("select n, n::text as t, case when n % 2 = 0 then n * 1.5 end::float8 as f "
+           "from generate_series(1, $1::int4) n")
+    for _ in range(2):
+        table = pyarrow.table(await connection.fetch_arrow(sql, 5))
+        assert table.to_pydict() == {"n": [1, 2, 3, 4, 5], "t": ["1", "2", "3", "4", "5"],
+                                     "f": [None, 3.0, None, 6.0, None]}
+    assert pyarrow.table(await connection.fetch_arrow(sql, 0)).num_rows == 0
+    async with connection.stream_arrow(sql, 2500, size=1000) as stream:
+        tables = [pyarrow.table(table) async for table in stream]
+    assert [table.num_rows for table in tables] == [1000, 1000, 500]
+    assert sum(tables[2].column("n").to_pylist()) == sum(range(2001, 2501))
 
 
 # Transactions

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from febe._kernel.row import Row
 from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
 from febe.client.options import Options, resolve
 from febe.client.run_trio import open_session, runner
-from febe.flows import close, copy, many, pipeline, prepare, query, transaction
+from febe.flows import arrow, close, copy, many, pipeline, prepare, query, transaction
 from febe.flows.into import Make, factory
 from febe.flows.listen import Listener
 from febe.flows.prepare import Statement
@@ -22,6 +22,9 @@ from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.flows.stream import Batches
 from febe.protocol.asynchronous import NotificationResponse
+
+if TYPE_CHECKING:
+    from febe.types.arrow_rows import ArrowOptions, ArrowTable
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -87,6 +90,17 @@ class Connection(BaseConnection, Generic[R]):
         Outside of a transaction block nothing else can be asked meanwhile on this connection.
         """
         return Stream(self, Batches(self._session, sql, args, size))
+
+    def fetch_arrow(self, sql: str, *args: object, options: ArrowOptions | None = None) -> Flow[ArrowTable]:
+        """Run a statement and return its rows as an Arrow table, which Polars, pandas, pyarrow and DuckDB take.
+
+        Errors: as `fetch`; ArrowError for a type that has no place in Arrow.
+        """
+        return self._run(arrow.fetch_arrow(self._session, sql, args, options))
+
+    def stream_arrow(self, sql: str, *args: object, size: int = 1 << 16, options: ArrowOptions | None = None) -> Stream:
+        """Run a statement as `stream` does, each batch an Arrow table of at most `size` rows."""
+        return Stream(self, Batches(self._session, sql, args, size, arrow.Reader(options, size)))
 
     def pipeline(self) -> Pipeline:
         """Requests that go out together and have one fate: all or none.  `async with` it."""
@@ -202,7 +216,7 @@ class Stream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> list[Row]:
+    async def __anext__(self) -> Any:
         if batch := await self._run(self._batches.next()):
             return batch
         raise StopAsyncIteration

@@ -65,6 +65,8 @@ class Answer:
     """Nothing more belongs to it."""
     status = "I"
     """Of ReadyForQuery: whether a transaction block is open after it."""
+    builder: Any = None
+    """What makes something else than tuples of the rows."""
     cut: BaseException | None = None
     """What ended the session before the answer was complete."""
     is_abandoned = False

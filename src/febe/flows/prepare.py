@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from struct import pack
 from typing import TYPE_CHECKING, Any, cast
@@ -143,7 +144,8 @@ class Flight(Answer):
 
     parsed = False
 
-    def __init__(self, session: Session, statement: Statement, *, one: bool, tagged: bool) -> None:
+    def __init__(self, session: Session, statement: Statement, *, one: bool, tagged: bool,
+                 reader: Callable[[Any, Any], Any] | None = None) -> None:
         self.session = session
         self.statement = statement
         self.decode = statement.decode
@@ -151,6 +153,10 @@ class Flight(Answer):
         self.tagged = tagged
         self.columns = statement.columns
         self.brief = statement.is_known
+        self.reader = reader
+        if reader is not None:
+            self.builder = reader(session.types, statement.columns)
+            self.decode = self.builder.feed
 
     def _parse_complete(self, _: ParseComplete) -> None:
         self.parsed = True
@@ -160,7 +166,10 @@ class Flight(Answer):
         if event.columns != self.columns:
             self.columns = event.columns
             self.statement.forget()
-            if self.decode is not None:
+            if self.reader is not None:
+                self.builder = self.reader(self.session.types, event.columns)
+                self.decode = self.builder.feed
+            elif self.decode is not None:
                 self.decode = decoder(self.session.types, event.columns)
 
     def _decode_error(self, error: ValueDecodeError) -> DecodeError:

@@ -37,6 +37,8 @@ class Give(Generic[T_co]):
     make: Callable[[Answer], T_co]
     one: bool = False
     tagged: bool = False
+    reader: Callable[[Any, Any], Any] | None = None
+    """Makes what reads the rows of these types and columns, where they are not to become tuples."""
 
 
 def _made(answer: Answer, make: Make[T] | None) -> list[T]:
@@ -85,7 +87,7 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
             await session.admission()
         while not statement.ready:
             await describe(session, statement)
-        answer = Flight(session, statement, one=give.one, tagged=give.tagged)
+        answer = Flight(session, statement, one=give.one, tagged=give.tagged, reader=give.reader)
         out = statement.request(args)
         states = KNOWN if answer.brief else TOLD
         if statement.copies_in:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from febe._kernel.row import Row
 from febe.flows.answer import Answer, ask, converse, settle
+from febe.flows.arrow import table
 from febe.flows.many import ready
 from febe.flows.part import Part, end
 from febe.flows.prepare import Statement
@@ -24,13 +25,15 @@ class Batches:
     Outside of one Sync would end it: nothing else is asked on the connection until the last batch.
     """
 
-    def __init__(self, session: Session, what: str | Statement, args: tuple[object, ...], size: int) -> None:
+    def __init__(self, session: Session, what: str | Statement, args: tuple[object, ...], size: int,
+                 reader: Callable[[Any, Any], Any] | None = None) -> None:
         if size < 1:
             raise ValueError("a batch holds at least one row")
         self.session = session
         self.what = what
         self.args = args
         self.size = size
+        self.reader = reader
         self.columns: tuple[Any, ...] = ()
         self._statement: Statement
         self._portal = ""
@@ -43,7 +46,7 @@ class Batches:
         self._statement = await ready(self.session, self.what)
         self.columns = tuple(self._statement.columns)
 
-    async def next(self) -> list[Row]:
+    async def next(self) -> Any:
         """The next batch, empty when there is none.  Errors: PostgresError, DecodeError."""
         if self._ended:
             return []
@@ -64,6 +67,9 @@ class Batches:
         out += Execute(portal=self._portal, maximum_rows=self.size).encode()
         answer = (Part if self._holds else _Portion)(session, self._statement.decode)
         answer.columns = self._statement.columns
+        if self.reader is not None:
+            answer.builder = self.reader(session.types, self._statement.columns)
+            answer.decode = answer.builder.feed
         try:
             if self._holds:
                 ask(session, states, out + _FLUSH, answer)
@@ -79,6 +85,8 @@ class Batches:
             raise
         if self._ended:
             await self.close()
+        if answer.builder is not None:
+            return table(answer.builder, answer.rows)
         return answer.rows or []
 
     async def close(self) -> None:
