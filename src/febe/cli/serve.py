@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from febe.cli.access import Access, access_options
-from febe.cli.tls import server_tls
+from febe.cli.tls import server_gss, server_tls
 from febe.server import Engine, Listener, is_loopback, run
 
 __all__ = ["serve"]
@@ -36,12 +36,14 @@ __all__ = ["serve"]
               help="Those of them that are revoked.")
 @click.option("--tls-min-version", type=click.Choice(["TLSv1.2", "TLSv1.3"]), default="TLSv1.2", show_default=True,
               help="Refuse older versions of TLS.")
+@click.option("--keytab", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+              help="The server's Kerberos keys: GSSAPI encryption and authentication.")
 @click.option("--read-only", is_flag=True, help="Refuse statements that change data.")
 @click.option("--memory-limit", metavar="SIZE", help="DuckDB's, for example 4GB.")
 @click.option("--quiet", is_flag=True, help="No line per connection.")
 def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, access: Access,
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
-          tls_min_version: str, read_only: bool, memory_limit: str | None, quiet: bool) -> None:
+          tls_min_version: str, keytab: Path | None, read_only: bool, memory_limit: str | None, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -74,7 +76,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     try:
         with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
             run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
-                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls)
+                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab))
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None
     except OSError as failure:

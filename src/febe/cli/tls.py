@@ -1,15 +1,19 @@
-"""How connections are encrypted: `--tls-cert` and its companions."""
+"""How connections are encrypted: `--tls-cert` and its companions, `--keytab`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from febe.errors import EncryptionError
 from febe.server import ServerTLS
 
-__all__ = ["server_tls"]
+if TYPE_CHECKING:
+    from febe.ports.gss import ServerGSS
+
+__all__ = ["server_gss", "server_tls"]
 
 
 def server_tls(certificate: Path | None, key: Path | None, client_ca: Path | None, client_crl: Path | None,
@@ -27,3 +31,14 @@ def server_tls(certificate: Path | None, key: Path | None, client_ca: Path | Non
                          minimum_version=minimum_version)
     except EncryptionError as error:
         raise click.ClickException(str(error)) from None
+
+
+def server_gss(keytab: Path | None) -> ServerGSS | None:
+    """Kerberos with the keys of a file.  Errors: click.ClickException without the package gssapi."""
+    if keytab is None:
+        return None
+    try:
+        from febe.ports.gss import ServerGSS
+    except ImportError:
+        raise click.ClickException("--keytab needs the package gssapi: pip install 'febe[gss]'") from None
+    return ServerGSS(keytab=keytab)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from febe.client.dsn import invalid
 from febe.flows.errors import NotSupported
-from febe.flows.port import Layer
+from febe.flows.port import Layer, Tokens
 from febe.protocol.encryption import Encryption
+from febe.protocol.errors import AuthenticationError
+
+if TYPE_CHECKING:
+    from febe.ports.gss import ClientGSS
 
 TLS_VERSIONS = ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3")
 _WEAK = ("disable", "allow", "prefer")
@@ -34,6 +39,11 @@ def encryption_of(texts: Mapping[str, str], host: str, *, is_local: bool = False
     if high and TLS_VERSIONS.index(low.lower()) > TLS_VERSIONS.index(high.lower()):
         raise invalid("invalid SSL protocol version range")
 
+    gssencmode = texts.get("gssencmode") or "disable"
+    client = _client_gss(texts, host) if gssencmode != "disable" else None
+    if gssencmode == "require" and client is None:
+        raise invalid('gssencmode value "require" invalid when GSSAPI support is not compiled in')
+
     def tls() -> Layer:
         from febe.ports.tls_client import ClientTLS
 
@@ -43,8 +53,28 @@ def encryption_of(texts: Mapping[str, str], host: str, *, is_local: bool = False
                             **{name: texts.get(name) for name in _TEXTS})
         return options.layer()
 
-    return Encryption(sslmode=sslmode, sslnegotiation=negotiation, gssencmode=texts.get("gssencmode") or "disable",
-                      tls=tls, is_local=is_local)
+    return Encryption(sslmode=sslmode, sslnegotiation=negotiation, gssencmode=gssencmode, tls=tls,
+                      gss=client.layer if client is not None else None, is_local=is_local)
 
 
-__all__ = ["encryption_of"]
+def tokens_of(texts: Mapping[str, str], host: str) -> Callable[[], Tokens]:
+    """What begins GSSAPI authentication with `host`."""
+    def begin() -> Tokens:
+        client = _client_gss(texts, host)
+        if client is None:
+            raise AuthenticationError("GSSAPI authentication needs the package gssapi: pip install 'febe[gss]'")
+        return client.exchange()
+
+    return begin
+
+
+def _client_gss(texts: Mapping[str, str], host: str) -> ClientGSS | None:
+    try:
+        from febe.ports.gss import ClientGSS
+    except (ImportError, OSError):  # the package, or the Kerberos that it needs, is not there
+        return None
+    return ClientGSS(host=host, krbsrvname=texts.get("krbsrvname") or "postgres",
+                     delegation=texts.get("gssdelegation") == "1")
+
+
+__all__ = ["encryption_of", "tokens_of"]

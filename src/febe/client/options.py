@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from febe.client.defaults import home_folder, with_defaults
 from febe.client.dsn import invalid, parse_conninfo
-from febe.client.encryption import encryption_of
+from febe.client.encryption import encryption_of, tokens_of
 from febe.client.hosts import Host, hosts_of
 from febe.client.keywords import KEYWORDS
 from febe.client.passfile import Passfile
@@ -36,11 +36,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """What an option may be (pqConnectOptions2)."""
 # What is taken only where it asks for what is done anyway.
 HARMLESS: Mapping[str, frozenset[str]] = {
-    "gssencmode": frozenset({"disable", "prefer"}),
     "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
 NOT_YET = frozenset({
-    "gssdelegation", "krbsrvname", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope",
+    "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope",
     "scram_client_key", "scram_server_key"})
 NUMBERS = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
@@ -187,7 +186,8 @@ def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os
         hosts = tuple(random.sample(hosts, len(hosts)))
     timeout = _seconds(texts)
     login = _login(texts, objects)
-    logins = tuple(replace(login, encryption=encryption_of(texts, host.name, is_local=host.is_unix))
+    logins = tuple(replace(login, encryption=encryption_of(texts, host.name, is_local=host.is_unix),
+                           gss=tokens_of(texts, host.name))
                    for host, login in zip(hosts, _with_passwords(hosts, login, texts, environment), strict=True))
     return Plan(hosts=hosts, logins=logins, texts=texts,
                 connect_timeout=timeout if timeout > 0 else None, target_session_attrs=texts["target_session_attrs"],

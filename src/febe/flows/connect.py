@@ -16,6 +16,7 @@ from febe.protocol.authentication import (
     AuthenticationCleartextPassword,
     AuthenticationCryptPassword,
     AuthenticationGSS,
+    AuthenticationGSSContinue,
     AuthenticationKerberosV4,
     AuthenticationKerberosV5,
     AuthenticationMD5Password,
@@ -25,6 +26,7 @@ from febe.protocol.authentication import (
     AuthenticationSASLFinal,
     AuthenticationSCMCredential,
     AuthenticationSSPI,
+    GSSResponse,
     PasswordMessage,
     SASLInitialResponse,
     SASLResponse,
@@ -32,7 +34,7 @@ from febe.protocol.authentication import (
 from febe.protocol.connection import Connection
 from febe.protocol.dialect import POSTGRESQL, Dialect
 from febe.protocol.encryption import Encryption, Plan
-from febe.protocol.errors import AuthenticationError, ConnectionLost, PostgresError, postgres_error
+from febe.protocol.errors import AuthenticationError, ConnectionLost, EncryptionError, PostgresError, postgres_error
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
 from febe.protocol.scram import PLUS
@@ -47,7 +49,7 @@ from febe.protocol.states import State
 from febe.types.registry import Registry
 
 if TYPE_CHECKING:
-    from febe.flows.port import Layer, Stream
+    from febe.flows.port import Layer, Stream, Tokens
     from febe.protocol.connection import Trace
     from febe.protocol.scram import ScramClient
 
@@ -57,7 +59,6 @@ UNSUPPORTED_METHODS: Mapping[type[Message], str] = {
     AuthenticationKerberosV5: "Kerberos V5",
     AuthenticationCryptPassword: "crypt password",
     AuthenticationSCMCredential: "SCM credential",
-    AuthenticationGSS: "GSSAPI",
     AuthenticationSSPI: "SSPI",
 }
 
@@ -84,6 +85,7 @@ class Login:
     on_notification: Notifications | None = None
     trace: Trace | None = None
     dialect: Dialect = POSTGRESQL
+    gss: Callable[[], Tokens] | None = None
     encryption: Encryption[Layer] = field(default_factory=Encryption)
 
 
@@ -138,6 +140,7 @@ class _Opening:
         self.answered = False
         self.is_authenticated = False
         self.is_bound = False
+        self.tokens: Tokens | None = None
 
     async def open(self) -> Session:
         """The session.  After an error the connection is closed."""
@@ -232,12 +235,35 @@ class _Opening:
         if self.scram is not None and not self.server_is_proven:
             raise AuthenticationError("the server did not prove that it knows the password: "
                                       "AuthenticationOk came before the SCRAM exchange was complete")
+        if self.tokens is not None and not self.tokens.is_complete:
+            raise AuthenticationError("the server did not prove who it is: AuthenticationOk came before the GSSAPI "
+                                      "exchange was complete")
         if self.login.channel_binding == "require" and not self.is_bound:
             raise AuthenticationError("channel binding required, but server authenticated client without channel "
                                       "binding")
         if self.login.require_auth is not None:
             self.login.require_auth.check_end(finished=self.answered or self.server_is_proven)
         self.is_authenticated = True
+
+    def _gss(self, event: AuthenticationGSS) -> None:
+        self._check(event)
+        if self.login.gss is None:
+            raise AuthenticationError("the server asks for GSSAPI authentication: pip install 'febe[gss]'")
+        self.tokens = self.login.gss()
+        self._token(None)
+
+    def _gss_continue(self, event: AuthenticationGSSContinue) -> None:
+        self._token(event.data)
+
+    def _token(self, received: bytes | None) -> None:
+        assert self.tokens is not None
+        try:
+            token = self.tokens.step(received)
+        except EncryptionError as error:
+            raise AuthenticationError(f"GSSAPI continuation error: {error}") from None
+        if token:
+            self.out += self.core.send(GSSResponse(data=token))
+        self.answered = self.tokens.is_complete
 
     def _unsupported(self, event: Message) -> None:
         self._check(event)
@@ -268,6 +294,8 @@ _STEPS: dict[type[Any], Any] = {
     AuthenticationOk: _Opening._ok,
     AuthenticationCleartextPassword: _Opening._cleartext,
     AuthenticationMD5Password: _Opening._md5,
+    AuthenticationGSS: _Opening._gss,
+    AuthenticationGSSContinue: _Opening._gss_continue,
     AuthenticationSASL: _Opening._sasl,
     AuthenticationSASLContinue: _Opening._sasl_continue,
     AuthenticationSASLFinal: _Opening._sasl_final,

@@ -66,6 +66,24 @@ class Layer(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """An exchange of GSSAPI tokens, without I/O."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Both sides are proven."""
+        ...
+
+    @property
+    def principal(self) -> str | None:
+        """Who the client is, for the server."""
+        ...
+
+    def step(self, token: bytes | None) -> bytes | None:
+        """The answer to a token; None to begin with.  Errors: EncryptionError."""
+        ...
+
+
 class Signal(Protocol):
     """What one flow waits for until another one says so."""
 
@@ -160,4 +178,4 @@ class Ready:
 
 READY = Ready()
 
-__all__ = ["READY", "Certificate", "Layer", "Port", "Ready", "Signal", "Stream"]
+__all__ = ["READY", "Certificate", "Layer", "Port", "Ready", "Signal", "Stream", "Tokens"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 
-from febe.flows.port import Certificate
+from febe.flows.port import Certificate, Tokens
 from febe.flows.serve import Conversation
 from febe.protocol.scram import ScramVerifier
 
@@ -44,7 +44,7 @@ class Attempt:
 
     `options` are those of the access rule that matched.  `encryption` is `SSL`, `GSS` or None.  `certificate` and
     `principal` are what TLS and GSSAPI encryption have proved already.  `system_user` asks the operating system who is
-    at the other end of a Unix socket.
+    at the other end of a Unix socket.  `gss` begins an exchange of GSSAPI tokens, where the server has a keytab.
     """
 
     conversation: Conversation
@@ -56,6 +56,7 @@ class Attempt:
     certificate: Certificate | None = None
     principal: str | None = None
     system_user: Callable[[], str] | None = None
+    gss: Callable[[], Tokens] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

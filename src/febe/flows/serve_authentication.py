@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import md5
 
 from febe.flows.serve_attempt import Attempt, Proof
+from febe.flows.serve_gss import gss
 from febe.flows.serve_scram import scram
 from febe.protocol.authentication import AuthenticationCleartextPassword, AuthenticationMD5Password, PasswordMessage
 from febe.protocol.errors import AuthenticationError, RemoteProtocolError
@@ -102,6 +103,7 @@ METHODS: dict[str, Method] = {method.name: method for method in (
     Method(name="md5", exchange=md5_or_scram, refusal=_PASSWORD, sqlstate="28P01", needs_users=True),
     Method(name="scram-sha-256", exchange=scram, refusal=_PASSWORD, sqlstate="28P01", needs_users=True),
     Method(name="peer", exchange=peer, refusal='Peer authentication failed for user "{}"'),
+    Method(name="gss", exchange=gss, refusal='GSSAPI authentication failed for user "{}"'),
     Method(name="cert", exchange=certificate, refusal='certificate authentication failed for user "{}"'),
 )}
 

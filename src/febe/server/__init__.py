@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from febe.flows.serve_authentication import METHODS
 from febe.ports.tls_server import ServerTLS
@@ -36,6 +36,9 @@ from febe.server.session import Session
 from febe.server.userlist import User, UserFile, UserFileError
 from febe.server.users import UserSource
 
+if TYPE_CHECKING:
+    from febe.ports.gss import ServerGSS
+
 __all__ = ["AccessFileError", "ArrowStream", "Client", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession",
            "Limits", "Listener", "Prepared", "Result", "ServerTLS", "Session", "Shutdown", "User", "UserFile",
            "UserFileError", "access_rules", "is_loopback", "run", "serve"]
@@ -44,18 +47,20 @@ __all__ = ["AccessFileError", "ArrowStream", "Client", "Column", "CopyTarget", "
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
                 authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
-                tls: ServerTLS | None = None, session: type[Session] = Session) -> Listener:
+                tls: ServerTLS | None = None, gss: ServerGSS | None = None,
+                session: type[Session] = Session) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
     place.  `authentication` is one method for everybody: `trust`, `password`, `md5` or `scram-sha-256`, by default the
     last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `tls` has TLS offered, by
-    SSLRequest and at once.  `session` is the class that answers each client.
+    SSLRequest and at once; `gss`, a `febe.ports.gss.ServerGSS` with a keytab, has Kerberos.  `session` is the class
+    that answers each client.
     Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
     OSError.
     """
     listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
-                                tls=tls, session=session))
+                                tls=tls, gss=gss, session=session))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 

@@ -67,6 +67,7 @@ class Gate:
                               credential=found.credential, options=rule.options, encryption=self._encryption,
                               certificate=self._port.certificate,
                               principal=self._port.principal,
+                              gss=service.gss.exchange if service.gss is not None else None,
                               system_user=self._system_user if self._address is None else None)
             proof = await method.exchange(attempt)
             self._check_map(rule, attempt, proof, member)

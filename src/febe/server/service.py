@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from febe.flows.serve_authentication import METHODS
-from febe.flows.serve_startup import NOTHING, Offer
+from febe.flows.serve_startup import Offer
 from febe.ports.tls_server import ServerTLS
 from febe.protocol.dialect import POSTGRESQL, Dialect
 from febe.protocol.errors import EncryptionError
@@ -21,6 +21,9 @@ from febe.server.shared import Shared
 from febe.server.userlist import UserFileError
 from febe.server.users import Users, UserSource
 
+if TYPE_CHECKING:
+    from febe.ports.gss import ServerGSS
+
 logger = logging.getLogger("febe.server")
 
 
@@ -32,7 +35,7 @@ class Service:
 
     def __init__(self, engine: Engine, *, users: UserSource | None = None, authentication: str | None = None,
                  rules: AccessRules | None = None, limits: Limits | None = None,
-                 tls: ServerTLS | None = None, session: type[Session] = Session) -> None:
+                 tls: ServerTLS | None = None, gss: ServerGSS | None = None, session: type[Session] = Session) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
         self.engine = engine
@@ -42,7 +45,10 @@ class Service:
         self.limits = limits if limits is not None else Limits()
         self.places = Places(self.limits)
         self.tls = tls
-        self.offer = NOTHING if tls is None else Offer(tls=tls.layer, direct_tls=partial(tls.layer, is_direct=True))
+        self.gss = gss
+        self.offer = Offer(tls=tls.layer if tls is not None else None,
+                           direct_tls=partial(tls.layer, is_direct=True) if tls is not None else None,
+                           gss=gss.layer if gss is not None else None)
         self.keys = CancelKeys()
         self.shared = Shared()
         self._dialects: dict[Dialect, Dialect] = {}
