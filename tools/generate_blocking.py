@@ -79,6 +79,8 @@ FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
     ("asynchronous.py", "structured.py", "The face of the client for trio.", structured),
     ("asynchronous_pool.py", "blocking_pool.py", "The pool of the blocking face.", blocking),
     ("asynchronous_pool.py", "structured_pool.py", "The pool of the face for trio.", structured),
+    ("asynchronous_retry.py", "blocking_retry.py", "Transactions that are run again: the blocking face's.", blocking),
+    ("asynchronous_retry.py", "structured_retry.py", "Transactions that are run again: trio's.", structured),
 )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from febe._kernel.row import Row
     from febe.client.blocking import Connection, PreparedStatement, connect
     from febe.client.blocking_pool import Pool
+    from febe.client.blocking_retry import retry
     from febe.errors import Error, PostgresError
     from febe.flows.into import scalar
 
@@ -27,7 +28,7 @@ _PLACES = {
     "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
     "Pool": "febe.client.blocking_pool", "connect": "febe.client.blocking", "Error": "febe.errors",
     "PostgresError": "febe.errors",
-    "Row": "febe._kernel.row", "scalar": "febe.flows.into",
+    "Row": "febe._kernel.row", "retry": "febe.client.blocking_retry", "scalar": "febe.flows.into",
 }
 
 
@@ -45,4 +46,4 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = ["Connection", "Error", "Pool", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
-           "errors", "kernel", "scalar"]
+           "errors", "kernel", "retry", "scalar"]

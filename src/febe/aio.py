@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from febe.client.asynchronous import Connection, PreparedStatement, connect
 from febe.client.asynchronous_pool import Pool
+from febe.client.asynchronous_retry import retry
 
 T = TypeVar("T")
 
@@ -25,4 +26,4 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "run"]
+__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "retry", "run"]

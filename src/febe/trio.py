@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from febe.client.structured import Connection, PreparedStatement, connect
 from febe.client.structured_pool import Pool
+from febe.client.structured_retry import retry
 
-__all__ = ["Connection", "Pool", "PreparedStatement", "connect"]
+__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "retry"]

@@ -18,9 +18,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("client.py", ["Row(a=1, b=\"it's safe\") 1 it's safe", "42", "[0, 6, 12, 18, 24]",
                    '42P01 relation "nowhere" does not exist']),
     ("client_asyncio.py", ["[500500, 5000050000]", "[1, 3, 6, 10, 15]"]),
+    ("bulk_load.py", ["COPY 5000", "COPY 100000 in several pieces up to row 100000", "row 1, column 'celsius'",
+                      "105000"]),
+    ("job_queue.py", ["30 jobs done, each once: True"]),
+    ("transfer_with_retry.py", ["[Row(id=1, balance=60), Row(id=2, balance=140)]"]),
+    ("web_handlers.py", ["50 page 49: 49 words 10 at most 4 connections"]),
+    ("to_parquet.py", ["100000 ['id', 'name', 'half'] 50000.0"]),
 ])
-def test_example(name: str, printed: list[str], pg18: Postgres) -> None:
-    done = subprocess.run([sys.executable, EXAMPLES / name, pg18.dsn()], env=os.environ, capture_output=True, text=True)
+def test_example(name: str, printed: list[str], pg18: Postgres, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / name, pg18.dsn(), tmp_path / "file"], env=os.environ,
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for line in printed:
         assert line in done.stdout

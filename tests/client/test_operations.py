@@ -11,6 +11,8 @@ import pyarrow
 import pytest
 
 import febe
+import febe.aio
+import febe.trio
 from febe.errors import EncodeError, Error, NotSupported, PostgresError, Skipped, TransactionRolledBack
 from tests.client.faces import FACES, run
 from tests.peers.postgres import Postgres
@@ -249,6 +251,47 @@ def test_two_phase_commit(face: str, pg18: Postgres) -> None:
                 async with connection.transaction() as transaction:
                     await transaction.prepare("it's")
             await connection.execute("rollback")
+        await connection.close()
+
+    run(face, main)
+
+
+RETRY: dict[str, Any] = {"asyncio": febe.aio.retry, "trio": febe.trio.retry}
+
+
+def test_a_transaction_is_run_again_when_the_server_asks_for_it(face: str, pg18: Postgres) -> None:
+    failing = "do $$ begin raise exception 'again' using errcode = '{}'; end $$"
+
+    async def main(connect: Any) -> None:
+        connection = await connect(pg18.dsn())
+        await connection.execute("create temp table t (a int4)")
+        if face == "blocking":
+            states = ["40001", "40P01"]
+
+            def plain(one: febe.Connection[Any]) -> int:
+                one.execute("insert into t values (1)")
+                if states:
+                    one.execute(failing.format(states.pop()))
+                return 5
+
+            assert febe.retry(connection.real, plain, isolation="serializable") == 5
+        else:
+            states = ["40001", "40P01"]
+
+            async def work(one: Any) -> int:
+                await one.execute("insert into t values (1)")
+                if states:
+                    await one.execute(failing.format(states.pop()))
+                return 5
+
+            assert await RETRY[face](connection, work, isolation="serializable") == 5
+            states += ["22012"]
+            with pytest.raises(PostgresError, match="again"):
+                await RETRY[face](connection, work)
+            states += ["40001"] * 3
+            with pytest.raises(PostgresError, match="again"):
+                await RETRY[face](connection, work, attempts=2)
+        assert await connection.fetchval("select count(*) from t") == 1
         await connection.close()
 
     run(face, main)
