@@ -48,19 +48,19 @@ async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
                 authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
                 tls: ServerTLS | None = None, gss: ServerGSS | None = None,
-                session: type[Session] = Session) -> Listener:
+                session: type[Session] = Session, replication: type[Session] | None = None) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
     place.  `authentication` is one method for everybody: `trust`, `password`, `md5` or `scram-sha-256`, by default the
     last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `tls` has TLS offered, by
     SSLRequest and at once; `gss`, a `febe.ports.gss.ServerGSS` with a keytab, has Kerberos.  `session` is the class
-    that answers each client.
+    that answers each client, `replication` the one that answers who asks for replication and is refused without it.
     Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
     OSError.
     """
     listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
-                                tls=tls, gss=gss, session=session))
+                                tls=tls, gss=gss, session=session, replication=replication))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 

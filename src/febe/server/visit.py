@@ -28,6 +28,7 @@ from febe.server.gate import Gate
 from febe.server.limits import FatalError
 from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
 from febe.server.service import Service
+from febe.server.session import Session
 
 logger = logging.getLogger("febe.server")
 
@@ -134,18 +135,20 @@ class Visit:
         try:
             gate = Gate(service, conversation, self._port, self._address, self._place)
             admitted = await gate.admit(user, database, physical=physical)
-            if physical or first.parameters.get("replication", "off") == "database":
+            replicating = physical or first.parameters.get("replication", "off") == "database"
+            if replicating and service.replication is None:
                 raise FatalError("this server does not support replication connections", "0A000")
             places.enter(user, administrator=admitted.administrator)
             try:
-                await self._serve(first, version, user, database, admitted.system_user)
+                kind = service.replication if replicating else service.session
+                await self._serve(first, version, user, database, admitted.system_user, kind or service.session)
             finally:
                 places.leave(user)
         finally:
             places.give_back(address)
 
     async def _serve(self, startup: StartupMessage, version: int, user: str, database: str,
-                     system_user: str | None) -> None:
+                     system_user: str | None, kind: type[Session]) -> None:
         service, conversation, port = self._service, self._conversation, self._port
         opening = {name: value for name, value in startup.parameters.items()
                    if name not in _NOT_SETTINGS and not name.startswith("_pq_.")}
@@ -166,7 +169,7 @@ class Visit:
             for one in made:
                 await port.finish(one.close)
             raise
-        session = service.session(conversation, made[0], user=user, blocking=blocking, database=database,
+        session = kind(conversation, made[0], user=user, blocking=blocking, database=database,
                                   shared=service.shared)
         process_id = 0
         try:

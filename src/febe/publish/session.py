@@ -1,0 +1,347 @@
+"""A subscription's connection: the queries that a PostgreSQL asks a publisher, slots, and the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Sequence
+
+from febe.protocol.connection import CopyDataRun
+from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone, CopyOutResponse
+from febe.protocol.errors import ConnectionLost, RemoteProtocolError
+from febe.protocol.logical import Begin, Commit
+from febe.protocol.lsn import format_lsn, from_unix
+from febe.protocol.message import Sender
+from febe.protocol.replication import (
+    STREAMING,
+    PrimaryKeepalive,
+    StandbyStatusUpdate,
+    XLogData,
+    read_payload,
+)
+from febe.protocol.replication_commands import (
+    AlterReplicationSlot,
+    Command,
+    CreateReplicationSlot,
+    DropReplicationSlot,
+    IdentifySystem,
+    Show,
+    StartReplication,
+    boolean,
+    parse_command,
+)
+from febe.protocol.simple import CommandComplete, DataRow, FieldDescription, Query, RowDescription
+from febe.protocol.startup import Terminate
+from febe.publish.publisher import Publisher
+from febe.publish.store import Logged, Slot
+from febe.publish.table import Cells, Table
+from febe.server.engine import EngineError
+from febe.server.session import Session
+from febe.types.copy import CopyColumn, CopyEncoder, CopyFormat
+
+KEEPALIVE_SECONDS = 10.0
+ROWS = 1000
+_KNOWN_OPTIONS = frozenset({"proto_version", "publication_names", "binary", "messages", "streaming", "two_phase",
+                            "origin"})
+_COPY = re.compile(r'COPY ("(?:[^"]|"")+"|\w+)\.("(?:[^"]|"")+"|\w+)(?: \(.*?\))? TO STDOUT( WITH \(FORMAT binary\))?$',
+                   re.DOTALL)
+
+Row = Sequence["str | bytes | None"]
+
+
+class PublisherSession(Session):
+    """One walsender, as far as a subscription needs it."""
+
+    _frozen: dict[int, list[Cells]] | None = None
+    _in_block = False
+
+    @property
+    def publisher(self) -> Publisher:
+        """Whose changes these are."""
+        raise NotImplementedError
+
+    async def on_query(self, message: Query) -> None:
+        """Answer a replication command or one of a subscription's queries."""
+        try:
+            command = parse_command(message.query)
+        except RemoteProtocolError as error:
+            raise EngineError(str(error), sqlstate=error.sqlstate) from None
+        if command is not None:
+            await self._run(command)
+        else:
+            self._answer(message.query.strip().rstrip(";"))
+        self.ready()
+
+    # Commands
+
+    async def _run(self, command: Command) -> None:
+        store = self.publisher.store
+        if isinstance(command, IdentifySystem):
+            self._rows(("systemid", "timeline", "xlogpos", "dbname"),
+                       [(str(store.system_id), "1", format_lsn(store.end), self.database)], "IDENTIFY_SYSTEM")
+        elif isinstance(command, Show):
+            self._rows((command.name,), [(self.parameters.get(command.name),)], "SHOW")
+        elif isinstance(command, CreateReplicationSlot):
+            self._create(command)
+        elif isinstance(command, AlterReplicationSlot):
+            slot = self._slot(command.slot)
+            for name, value in command.options.items():
+                if name not in ("failover", "two_phase"):
+                    raise EngineError(f"unrecognized option: {name}", sqlstate="42601")
+                setattr(slot, name, boolean(name, value))
+            store.save(slot)
+            self.say(CommandComplete(tag="ALTER_REPLICATION_SLOT"))
+        elif isinstance(command, DropReplicationSlot):
+            self._slot(command.slot)
+            if command.slot in self.publisher.busy:
+                raise EngineError(f'replication slot "{command.slot}" is active', sqlstate="55006")
+            store.drop(command.slot)
+            self.say(CommandComplete(tag="DROP_REPLICATION_SLOT"))
+        elif isinstance(command, StartReplication) and command.options is not None:
+            await self._stream(command)
+        else:
+            raise EngineError("this publisher serves logical replication only", sqlstate="0A000")
+
+    def _slot(self, name: str) -> Slot:
+        found = self.publisher.store.slot(name)
+        if found is None:
+            raise EngineError(f'replication slot "{name}" does not exist', sqlstate="42704")
+        return found
+
+    def _create(self, command: CreateReplicationSlot) -> None:
+        if command.plugin != "pgoutput":
+            raise EngineError("this publisher has logical slots of the plugin pgoutput only", sqlstate="0A000")
+        unknown = set(command.options) - {"snapshot", "two_phase", "failover"}
+        if unknown:
+            raise EngineError(f"unrecognized option: {min(unknown)}", sqlstate="42601")
+        if self.publisher.store.slot(command.slot) is not None:
+            raise EngineError(f'replication slot "{command.slot}" already exists', sqlstate="42710")
+        lsn, rows = self.publisher.snapshot()
+        if command.options.get("snapshot") == "use":
+            if not self._in_block:
+                raise EngineError("CREATE_REPLICATION_SLOT ... (SNAPSHOT 'use') must be called inside a transaction",
+                                  sqlstate="25001")
+            self._frozen = rows
+        flags = {name: name in command.options and boolean(name, command.options[name])
+                 for name in ("two_phase", "failover")}
+        self.publisher.store.save(Slot(name=command.slot, confirmed=lsn, **flags))
+        self._rows(("slot_name", "consistent_point", "snapshot_name", "output_plugin"),
+                   [(command.slot, format_lsn(lsn), None, "pgoutput")], "CREATE_REPLICATION_SLOT")
+
+    # A subscription's queries (subscriptioncmds.c, tablesync.c)
+
+    def _answer(self, sql: str) -> None:
+        tables = self.publisher.tables
+        if sql.startswith(("BEGIN", "START TRANSACTION")):
+            self._in_block = True
+            self.say(CommandComplete(tag="BEGIN"))
+        elif sql in ("COMMIT", "ROLLBACK"):
+            self._in_block, self._frozen = False, None
+            self.say(CommandComplete(tag=sql))
+        elif "pg_catalog.set_config(" in sql:
+            self._rows(("set_config",), [("",)])
+        elif "pg_is_in_recovery()" in sql and "pg_replication_slots" not in sql:
+            self._rows(("pg_is_in_recovery",), [("f",)])
+        elif sql.startswith("SELECT t.pubname FROM"):
+            named = f"'{self.publisher.publication}'" in sql
+            self._rows(("pubname",), [(self.publisher.publication,)] if named else [])
+        elif sql.startswith("SELECT DISTINCT P.pubname AS pubname"):
+            self._rows(("pubname",), [])  # nothing here came from elsewhere
+        elif sql.startswith("SELECT DISTINCT n.nspname, c.relname, gpt.attrs"):
+            self._rows(("nspname", "relname", "attrs"), [
+                (table.schema, table.name, " ".join(str(place + 1) for place in range(len(table.columns))))
+                for table in tables.values()])
+        elif sql.startswith("SELECT c.oid, c.relreplident, c.relkind"):
+            self._rows(("oid", "relreplident", "relkind"), [
+                (str(table.oid), table.identity, "r") for table in tables.values()
+                if f"= '{table.schema}'" in sql and f"= '{table.name}'" in sql])
+        elif sql.startswith("SELECT DISTINCT  (CASE WHEN (array_length(gpt.attrs"):
+            self._rows(("attrs",), [(None,)])
+        elif sql.startswith("SELECT a.attnum,"):
+            self._columns(sql)
+        elif sql.startswith("SELECT DISTINCT pg_get_expr(gpt.qual"):
+            self._rows(("pg_get_expr",), [(None,)])
+        elif sql.startswith("COPY "):
+            self._copy_table(sql)
+        else:
+            raise EngineError("this publisher answers what a subscription asks, and nothing else", sqlstate="0A000")
+
+    def _columns(self, sql: str) -> None:
+        match = re.search(r"a\.attrelid = (\d+)", sql)
+        table = self.publisher.tables.get(int(match[1]) if match else 0)
+        generated = ("f",) if "a.attgenerated != ''" in sql else ()
+        self._rows(("attnum", "attname", "atttypid", "key", *("generated" for _ in generated)), [
+            (str(place + 1), column, str(table.types[place]), "t" if place in table.key else "f", *generated)
+            for place, column in enumerate(table.columns)] if table else [])
+
+    def _copy_table(self, sql: str) -> None:
+        match = _COPY.match(sql)
+        table = next((table for table in self.publisher.tables.values() if match is not None
+                      and (table.schema, table.name) == (_unquoted(match[1]), _unquoted(match[2]))), None)
+        if match is None or table is None:
+            raise EngineError("no such table is published", sqlstate="42P01")
+        binary = match[3] is not None
+        rows = self._frozen[table.oid] if self._frozen is not None else self.publisher.snapshot()[1][table.oid]
+        self.say(CopyOutResponse(format=int(binary), column_formats=[int(binary)] * len(table.columns)))
+        encoder = CopyEncoder(CopyFormat(format="binary" if binary else "text"),
+                              [CopyColumn(name=name, codec=codec)
+                               for name, codec in zip(table.columns, table.codecs, strict=True)])
+        for start in range(0, len(rows), ROWS):
+            data = encoder.encode([_values(table, cells) for cells in rows[start:start + ROWS]])
+            if data:
+                self.conversation.say_run(CopyData, data)
+        last = encoder.finish()
+        if last:
+            self.conversation.say_run(CopyData, last)
+        self.say(CopyDone(), CommandComplete(tag=f"COPY {len(rows)}"))
+
+    def _rows(self, names: Sequence[str], rows: Sequence[Row], tag: str | None = None) -> None:
+        self.say(RowDescription(columns=[FieldDescription(name=name, type_oid=25, type_size=-1) for name in names]))
+        for row in rows:
+            self.say(DataRow(values=[value.encode() if isinstance(value, str) else value for value in row]))
+        self.say(CommandComplete(tag=tag or f"SELECT {len(rows)}"))
+
+    # The stream
+
+    async def _stream(self, command: StartReplication) -> None:
+        assert command.slot is not None and command.options is not None
+        unknown = set(command.options) - _KNOWN_OPTIONS
+        if unknown:
+            raise EngineError(f"unrecognized pgoutput option: {min(unknown)}", sqlstate="42601")
+        version = command.options.get("proto_version") or ""
+        if not version.isdecimal() or not 1 <= int(version) <= 4:
+            raise EngineError(f'client sent proto_version={version} but server only supports protocol 1 to 4',
+                              sqlstate="0A000")
+        slot = self._slot(command.slot)
+        busy = self.publisher.busy
+        if command.slot in busy:
+            raise EngineError(f'replication slot "{command.slot}" is active', sqlstate="55006")
+        busy.add(command.slot)
+        news = asyncio.Event()
+        self.publisher.listen(news)
+        try:
+            await _Stream(self, slot, max(slot.confirmed, command.lsn), news).run()
+        finally:
+            self.publisher.leave(news)
+            busy.discard(command.slot)
+
+
+class _Stream:
+    """Between START_REPLICATION and its end."""
+
+    def __init__(self, session: PublisherSession, slot: Slot, sent: int, news: asyncio.Event) -> None:
+        self.session, self.slot, self.news = session, slot, news
+        self.sent = sent
+        self._described: set[int] = set()
+
+    async def run(self) -> None:
+        session = self.session
+        conversation, publisher = session.conversation, session.publisher
+        session.say(CopyBothResponse(format=0, column_formats=[]))
+        self._keepalive(reply=False)
+        await conversation.deliver()
+        reading = asyncio.ensure_future(conversation.next_event())
+        waiting = asyncio.ensure_future(self.news.wait())
+        try:
+            while True:
+                self.news.clear()
+                while found := publisher.store.since(self.sent):
+                    for logged in found:
+                        self._send(logged)
+                    self._keepalive(reply=False)
+                    await conversation.deliver()
+                    if reading.done():
+                        break
+                if waiting.done():
+                    waiting = asyncio.ensure_future(self.news.wait())
+                done, _ = await asyncio.wait({reading, waiting}, timeout=KEEPALIVE_SECONDS,
+                                             return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    self._keepalive(reply=True)
+                    await conversation.deliver()
+                if reading in done:
+                    event = reading.result()
+                    if isinstance(event, CopyDataRun):
+                        for body in event.bodies():
+                            self._hear(body)
+                        await conversation.deliver()
+                    elif isinstance(event, CopyDone):
+                        break
+                    elif isinstance(event, Terminate):
+                        raise ConnectionLost("the subscription has said good-bye")
+                    reading = asyncio.ensure_future(conversation.next_event())
+        finally:
+            for task in (reading, waiting):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, ConnectionLost, RemoteProtocolError):
+                    await task
+        session.say(CopyDone(), CommandComplete(tag="COPY 0"), CommandComplete(tag="START_REPLICATION"))
+
+    def _hear(self, body: bytes) -> None:
+        payload = read_payload(STREAMING[Sender.FRONTEND], body)
+        if not isinstance(payload, StandbyStatusUpdate):
+            return
+        if payload.flushed > self.slot.confirmed:
+            kept = self.session.publisher.store.slot(self.slot.name)
+            if kept is not None:
+                kept.confirmed = self.slot.confirmed = payload.flushed
+                self.session.publisher.store.save(kept)
+        if payload.reply_requested:
+            self._keepalive(reply=False)
+
+    def _keepalive(self, *, reply: bool) -> None:
+        self._say(PrimaryKeepalive(end_lsn=self.session.publisher.store.end if not self._behind else self.sent,
+                                   sent_at=from_unix(time.time()), reply_requested=int(reply)).encode())
+
+    @property
+    def _behind(self) -> bool:
+        return bool(self.session.publisher.store.since(self.sent, 1))
+
+    def _say(self, payload: bytes) -> None:
+        self.session.say(CopyData(data=payload))
+
+    def _send(self, logged: Logged) -> None:
+        self._change(0, Begin(final_lsn=logged.lsn, committed_at=logged.at, xid=logged.xid).encode())
+        for change in logged.changes:
+            for oid in _relations(change):
+                if oid not in self._described:
+                    self._described.add(oid)
+                    self._change(0, self.session.publisher.tables[oid].relation().encode())
+            self._change(0, change)
+        self._change(logged.end, Commit(commit_lsn=logged.lsn, end_lsn=logged.end,
+                                        committed_at=logged.at).encode())
+        self.sent = logged.end
+
+    def _change(self, lsn: int, data: bytes) -> None:
+        self._say(XLogData(start_lsn=lsn, end_lsn=lsn, sent_at=from_unix(time.time()), data=data).encode())
+
+
+def _relations(change: bytes) -> list[int]:
+    """Which tables a change is about: Truncate counts them and has its flags before them."""
+    if change[:1] == b"T":
+        return [int.from_bytes(change[pos:pos + 4], "big") for pos in range(6, len(change), 4)]
+    return [int.from_bytes(change[1:5], "big")]
+
+
+def _values(table: Table, cells: Cells) -> list[object]:
+    """A row's values as Python's: they were given so, and are kept in text."""
+    found: list[object] = []
+    for codec, cell in zip(table.codecs, cells, strict=True):
+        decode = codec.decode_text
+        found.append(None if cell is None else decode(cell) if callable(decode) else _hot(decode, cell))
+    return found
+
+
+def _hot(kind: int | None, cell: bytes) -> object:
+    from febe._kernel.rows import decode_value
+
+    return cell.decode() if kind is None else decode_value(kind, cell)
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+__all__ = ["PublisherSession"]
