@@ -342,7 +342,11 @@ class Subscription:
                                        two_phase=self._two_phase, snapshot="export")
         async with await connect_sql(self._conninfo, **self._options) as connection:
             await connection.execute("begin isolation level repeatable read read only")
-            await connection.execute(f"set transaction snapshot {quote_text(made.snapshot or '')}")
+            try:
+                await connection.execute(f"set transaction snapshot {quote_text(made.snapshot or '')}")
+            except PostgresError as error:
+                # It lives as long as the walsender's connection is idle, which may be cut like any other.
+                raise ConnectionLost(f"the slot's snapshot is gone: {error.message}") from error
             await self._queue.put([Begin("snapshot", 0, made.lsn, from_unix(time.time()))], 0)
             found = await snapshot.tables(connection, self._publications, major)
             for table in found:
