@@ -14,6 +14,7 @@ from rich.console import Console
 from febe.cli.access import Access, access_options
 from febe.cli.tls import server_gss, server_tls
 from febe.server import Engine, Listener, is_loopback, run
+from febe.server.catalog import Catalog
 
 __all__ = ["serve"]
 
@@ -75,7 +76,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
 
     try:
         with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
-            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
+            run(Catalog(engine), ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
                 rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab))
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None

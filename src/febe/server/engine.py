@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from febe.server.activity import Backend
+    from febe.server.catalog.description import Database
     from febe.server.portals import Portal
     from febe.server.statements import Statement
 
@@ -150,6 +151,10 @@ class EngineSession(ABC):
 
         `parameter_types` holds the OIDs the client gave in Parse: possibly fewer than there are, 0 = infer.
         """
+
+    def describe(self) -> Database | None:
+        """What the database holds now, for the catalogs; None where the engine has no notion of it."""
+        return None
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block.  An engine without transactions raises `EngineError` with SQLSTATE 0A000."""

@@ -16,10 +16,11 @@ from typing import Any
 
 import duckdb
 
-from febe.engines.duckdb import _driver, errors, forms, sources, statements
+from febe.engines.duckdb import _driver, catalog, errors, forms, sources, statements
 from febe.engines.duckdb.copying import DuckDBCopy, check_allowed
 from febe.engines.duckdb.prepared import Context, Statement, prepare
 from febe.engines.duckdb.stream import ResultStream
+from febe.server.catalog.description import Database
 from febe.server.engine import Engine, EngineError, EngineSession, Prepared
 from febe.server.sql import TokenKind, split, tokens, verb
 
@@ -179,6 +180,14 @@ class DuckDBSession(EngineSession):
         statements.check(kinds[0], sql, read_only=self._engine.read_only)
         return prepare(Context(session=self, con=self._con, read_only=self._engine.read_only), kinds[0], sql,
                        parameter_types, found[0].named_parameters)
+
+    def describe(self) -> Database:
+        """What the database holds, as this session's transaction sees it."""
+        def query(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+            found = self._run(sql)
+            return [column[0] for column in found.description], found.fetchall()
+
+        return catalog.describe(query, writable=not self._engine.read_only)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""

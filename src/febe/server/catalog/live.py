@@ -1,0 +1,107 @@
+"""Views whose rows are of this moment: settings, activity, prepared statements, cursors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from febe.server.catalog import builtin
+from febe.server.parameters import KNOWN
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from febe.server.catalog.engine import CatalogSession
+
+_SETTING_COLUMNS = ("name", "setting", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "source",
+                    "min_val", "max_val", "enumvals", "boot_val", "reset_val", "sourcefile", "sourceline",
+                    "pending_restart")
+
+
+class Live:
+    """What a session says of itself.  `facts` comes from the session that is served, once it has attached."""
+
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
+        self.facts: Any = None
+
+    def process_id(self) -> int:
+        """The number that stands for a backend process."""
+        return int(self.facts.process_id) if self.facts is not None else 0
+
+    def settings(self) -> list[tuple[str, str]]:
+        """Every parameter."""
+        if self.facts is not None:
+            return list(self.facts.settings())
+        return [(parameter.name, parameter.value) for parameter in KNOWN.values()]
+
+    def search_path(self) -> tuple[str, ...] | None:
+        """The schemas of search_path where the session has changed it; None: the engine's own."""
+        if self.facts is None:
+            return None
+        text = str(self.facts.setting("search_path"))
+        if text == KNOWN["search_path"].value:
+            return None
+        names = [part.strip().strip('"') for part in text.split(",")]
+        return tuple(self._session.user if name == "$user" else name for name in names if name)
+
+    def fill(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Give a connection the rows of one view."""
+        if name == "febe_setting_now":
+            rows: list[tuple[Any, ...]] = [(key.lower(), value) for key, value in self.settings()]
+            _table(con, name, {"febe_key": "VARCHAR", "febe_text": "VARCHAR"}, rows)
+            return
+        relation = builtin.relations()["pg_catalog", name]
+        columns = {column: builtin.kept_as(kind) for column, kind in relation.columns.items()}
+        found = {"pg_settings": self._settings, "pg_stat_activity": self._activity,
+                 "pg_prepared_statements": self._prepared, "pg_cursors": self._cursors}[name]()
+        _table(con, name, columns, [tuple(row.get(column) for column in columns) for row in found])
+
+    def _settings(self) -> list[dict[str, Any]]:
+        told = {str(row[0]).lower(): row for row in builtin.store().rows(
+            "SELECT name, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals, "
+            "boot_val FROM builtin.febe_setting")}
+        rows = []
+        for name, value in self.settings():
+            row = {"name": name, "setting": value, "source": "default", "reset_val": value, "pending_restart": False,
+                   "context": "user", "vartype": "string", "category": "Customized Options", "short_desc": ""}
+            known = told.get(name.lower())
+            if known is not None:
+                row |= dict(zip(("name", "unit", "category", "short_desc", "extra_desc", "context", "vartype",
+                                 "min_val", "max_val", "enumvals", "boot_val"), known, strict=True))
+            rows.append(row)
+        return sorted(rows, key=lambda row: str(row["name"]).lower())
+
+    def _activity(self) -> list[dict[str, Any]]:
+        if self.facts is None:
+            return [{"pid": self.process_id(), "usename": self._session.user, "datname": self._session.database,
+                     "state": "active", "backend_type": "client backend"}]
+        rows = []
+        for one in self.facts.activity():
+            row = {name: getattr(one, name, None) for name in (
+                "application_name", "client_port", "state", "query")}
+            row |= {name: _moment(getattr(one, name, None)) for name in (
+                "backend_start", "xact_start", "query_start", "state_change")}
+            rows.append(row | {"pid": one.process_id, "usename": one.user, "datname": one.database,
+                               "client_addr": one.client_address, "backend_type": "client backend"})
+        return rows
+
+    def _prepared(self) -> list[dict[str, Any]]:
+        return [{"name": one.name, "statement": getattr(one, "text", None), "from_sql": False}
+                for one in (self.facts.prepared_statements() if self.facts is not None else ())]
+
+    def _cursors(self) -> list[dict[str, Any]]:
+        return [{"name": one.name, "is_binary": False} for one in (
+            self.facts.cursors() if self.facts is not None else ())]
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _table(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: list[tuple[Any, ...]]) -> None:
+    listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    con.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" ({listed})')
+    if rows:
+        chosen = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in columns.values())
+        con.execute(f'INSERT INTO temp."{name}" SELECT {chosen}', [list(values) for values in zip(*rows, strict=True)])

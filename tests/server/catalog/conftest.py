@@ -1,0 +1,61 @@
+"""One schema in `febe serve` and in a PostgreSQL 18 beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+psycopg = pytest.importorskip("psycopg")
+
+from tests.peers import febe_server  # noqa: E402
+from tests.peers.postgres import Postgres  # noqa: E402
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+DATABASE = "catalogs"
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """Where a server is to be found."""
+
+    host: str
+    port: int
+
+    def parameters(self) -> dict[str, str]:
+        """By libpq's names."""
+        return {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": DATABASE}
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@{self.host}:{self.port}/{DATABASE}"
+
+
+def statements() -> list[str]:
+    return [one for one in re.split(r";\s*\n", SCHEMA.read_text()) if one.strip()]
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Place]:
+    """febe, with the schema in DuckDB."""
+    with febe_server.running() as server:
+        place = Place(host=server.host, port=server.port)
+        with psycopg.connect(**place.parameters(), autocommit=True) as con:
+            for statement in statements():
+                con.execute(statement)
+        yield place
+
+
+@pytest.fixture(scope="session")
+def beside(pg18: Postgres) -> Place:
+    """PostgreSQL 18, with the same schema in a database of its own that has what DuckDB has and no more."""
+    place = Place(host=pg18.host, port=pg18.port)
+    pg18.psql(f"create database {DATABASE}")
+    with psycopg.connect(**place.parameters(), autocommit=True) as con:
+        for statement in ("create schema main", "drop schema public", "drop extension plpgsql",
+                          f"alter database {DATABASE} set search_path = main", "set search_path = main", *statements()):
+            con.execute(statement)
+    return place

@@ -1,0 +1,12 @@
+create type main.mood as enum('sad','ok','happy');
+create schema other;
+create sequence other.ids start with 5 increment by 2;
+create table main.parent(id integer primary key, name text not null default 'x', m main.mood, score integer check (score > 0), price numeric(10,2), unique(name));
+create table main.child(a bigint default nextval('other.ids'), b int, pid integer references main.parent(id), ts timestamp, primary key(a,b));
+create table other.t2(x smallint, y double precision, "Weird Name" date);
+create index ix on main.parent(price);
+create unique index ix2 on main.child(pid);
+create view main.v as select id, name as n from main.parent where id > 1;
+comment on table main.parent is 'the parent';
+comment on column main.parent.name is 'its name';
+comment on view main.v is 'a view';
