@@ -156,6 +156,13 @@ class EngineSession(ABC):
         """What the database holds now, for the catalogs; None where the engine has no notion of it."""
         return None
 
+    def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
+        """A statement that is understood already, found at once and without waiting for anything; else None.
+
+        Called on the event loop.  It spares a statement that is said again and again the way to `prepare`.
+        """
+        return None
+
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block.  An engine without transactions raises `EngineError` with SQLSTATE 0A000."""
         raise EngineError("this engine has no transactions", sqlstate="0A000")

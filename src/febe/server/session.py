@@ -41,7 +41,7 @@ from febe.server import commands, sql
 from febe.server.books import Books
 from febe.server.command import Command
 from febe.server.copying import Copy
-from febe.server.engine import Column, EngineError, EngineSession, Result
+from febe.server.engine import Column, EngineError, EngineSession, Prepared, Result
 from febe.server.functions import FUNCTIONS, Functions, signature
 from febe.server.portals import Portal
 from febe.server.results import check_formats, expand
@@ -154,7 +154,9 @@ class Session(Books):
         if found:
             self._offset = found[0].offset
             self.backend.works(message.query)
-            prepared = await self.work(self._prepare, found[0], message.parameter_types)
+            prepared = self._recalled(found[0], message.parameter_types)
+            if prepared is None:
+                prepared = await self.work(self._prepare, found[0], message.parameter_types)
             statement = Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query)
         else:
             statement = Statement(None, name=message.statement)
@@ -404,6 +406,12 @@ class Session(Books):
             prepared = statement.prepared
             if prepared is not None and not (isinstance(prepared, Command) and prepared.ends_block):
                 raise _aborted()
+
+    def _recalled(self, statement: sql.Statement, types: list[int]) -> Prepared | None:
+        """The engine's statement, when it is one of the engine's and known already."""
+        if self.transaction.block is Block.FAILED or self.parameters.unpassed:
+            return None
+        return self.engine.recall(statement.sql, types)
 
     def _pass_on(self) -> None:
         """Tell the engine which parameters have changed that mean something to it."""

@@ -55,6 +55,8 @@ class DuckDBEngine(Engine):
         self.read_only = read_only
         self._lock = threading.Lock()
         self._broken = False
+        self.epoch = 0
+        """How often the catalog has been changed."""
         self.sources = sources.find(texts)
         alone = len(self.sources) == 1 and self.sources[0].kind == "database"
         # removed at the latest when the engine is forgotten or the program ends
@@ -104,6 +106,11 @@ class DuckDBEngine(Engine):
             self.check_usable()
             return self._root.cursor()
 
+    def catalog_changed(self) -> None:
+        """A change of the catalog has been committed, or undone."""
+        with self._lock:
+            self.epoch += 1
+
     def check_usable(self) -> None:
         """Refuse to go on with an instance that DuckDB has given up."""
         if self._broken:
@@ -140,6 +147,11 @@ class DuckDBEngine(Engine):
         return True
 
 
+_RECALLED = 256
+"""How many statements a session recalls."""
+_NOTHING: tuple[None, None] = None, None
+
+
 class DuckDBSession(EngineSession):
     """One client's connection."""
 
@@ -148,11 +160,46 @@ class DuckDBSession(EngineSession):
         self._con = engine.connection()
         self._open: ResultStream | None = None
         self._savepoints: dict[str, int] = {}
+        self._recalled: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, int] | None, Prepared | None]] = {}
+        self._generation = 0
+        self._changes_catalog = self._in_transaction = False
         self.written = 0
         """How many statements that write have been run in this transaction."""
 
     def prepare(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
         """Understand one statement without running it."""
+        found = self.recall(sql, parameter_types)
+        if found is None:
+            epoch = self.epoch
+            found = self._understand(sql, parameter_types)
+            if len(self._recalled) >= _RECALLED:
+                self._recalled.clear()
+            self._recalled[sql, tuple(parameter_types)] = epoch, found
+        return found
+
+    def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
+        """A statement of before, when nothing has changed the catalog since."""
+        epoch, found = self._recalled.get((sql, tuple(parameter_types)), _NOTHING)
+        return found if epoch == self.epoch and self._engine.usable else None
+
+    @property
+    def epoch(self) -> tuple[int, int]:
+        """Something else whenever the catalog, as this session sees it, may have become another."""
+        return self._engine.epoch, self._generation
+
+    @contextlib.contextmanager
+    def changing(self, catalog: bool) -> Iterator[None]:
+        """The statement inside changes the catalog: for this session now, for the others once it is committed."""
+        try:
+            yield
+        finally:
+            if catalog:
+                self._generation += 1
+                self._changes_catalog = self._in_transaction
+                if not self._in_transaction:
+                    self._engine.catalog_changed()
+
+    def _understand(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
         first = verb(sql)
         if first in ("DROP", "TRUNCATE", "CREATE"):
             steps = forms.steps(sql, first)
@@ -194,6 +241,7 @@ class DuckDBSession(EngineSession):
         self._begun = "BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION"
         self._run(self._begun)
         self.written = 0
+        self._in_transaction = True
 
     def commit(self) -> None:
         """Commit; results still open end here, as portals do (manual: "Extended Query")."""
@@ -246,6 +294,7 @@ class DuckDBSession(EngineSession):
     def change(self, name: str, value: str) -> None:
         """Follow the client's time zone and search path, as far as they mean something to DuckDB."""
         self.free()
+        self._generation += 1
         with contextlib.suppress(duckdb.Error):
             if name == "TimeZone":
                 self._con.execute(f"SET TimeZone = {sources.literal(value)}")
@@ -263,6 +312,7 @@ class DuckDBSession(EngineSession):
     def discard_temporary(self) -> None:
         """Drop the session's temporary tables and views."""
         self.free()
+        self._generation += 1
         with self.translated(""):
             for kind in ("view", "table"):
                 names = self._con.execute(f"SELECT {kind}_name FROM duckdb_{kind}s() WHERE temporary "
@@ -325,5 +375,13 @@ class DuckDBSession(EngineSession):
             self._open.abandon("TransactionContext Error: the transaction of this result has ended, "
                                "no transaction is active")
         self._savepoints.clear()
-        with self.translated(sql):
-            self._con.execute(sql)
+        self._in_transaction = False
+        # what others have committed meanwhile is seen from now on
+        self._generation += 1
+        try:
+            with self.translated(sql):
+                self._con.execute(sql)
+        finally:
+            if self._changes_catalog:
+                self._changes_catalog = False
+                self._engine.catalog_changed()

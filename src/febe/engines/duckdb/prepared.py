@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # category, as PostgreSQL does for unknown literals (manual: "Functions", "Type Resolution").
 _CANDIDATES = ("VARCHAR", "DOUBLE", "BIGINT", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE", "INTERVAL", "BOOLEAN")
 _TRIED = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "EXPLAIN")
+_KEEP_THE_CATALOG = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "EXPLAIN"})
 _UNCAST = {oids.NUMERIC: "DECIMAL(4, 1)"}
 _OUR_CAST = re.compile(r"CAST\(\$(\d+) AS [^()]*(?:\([^()]*\))?\)")
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "COPY", "ATTACH", "EXPORT", "INSTALL",
@@ -64,6 +65,7 @@ class Statement(Prepared):
         self._text = _cast(sql, at, self._casts)
         self._fetched: tuple[Announced, ...] = ()
         self.parameters = types
+        self.epoch = context.session.epoch
 
     def describe(self, names: Sequence[str], types: Sequence[str]) -> None:
         """Announce the columns."""
@@ -81,7 +83,7 @@ class Statement(Prepared):
         session.free()
         session.written += self.writes
         if self.columns is None:
-            with session.translated(text.sql, text.original):
+            with session.translated(text.sql, text.original), session.changing(self._kind not in _KEEP_THE_CATALOG):
                 changed = _driver.count(con, text.sql, given)
             tag = statements.tag(self._kind, self._sql, created_from_query=changed is not None)
             return Result(tag=tag.replace("{}", str(changed or 0)))
@@ -89,7 +91,9 @@ class Statement(Prepared):
         sql, position = self._wrapped(text) if query else (text.sql, text.original)
         with session.translated(sql, position):
             if query:
-                self._check_unchanged(text.sql, given)
+                if self.epoch != session.epoch:
+                    self._check_unchanged(text.sql, given)
+                    self.epoch = session.epoch
                 rows = batch_rows([column.type_oid for column in self.columns])
                 capsule = _driver.stream(con, sql, given, rows)
             else:
@@ -118,7 +122,8 @@ class Statement(Prepared):
             return
         now = tuple(announced(one) for one in signature.types or ())
         if [(one.type_oid, one.expression) for one in now] != [(one.type_oid, one.expression) for one in self._fetched]:
-            raise EngineError("cached plan must not change result type", sqlstate="0A000")
+            raise EngineError("cached plan must not change result type", sqlstate="0A000",
+                              routine="RevalidateCachedQuery")
 
 
 def prepare(context: Context, kind: str, sql: str, given: Sequence[int], names: Iterable[str]) -> Statement:
