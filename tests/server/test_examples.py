@@ -6,11 +6,16 @@ import datetime
 import importlib.util
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from febe.server.testing import check, findings
+from tests.peers import febe_server as febe_servers
 from tests.server.listening import listening
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,3 +54,70 @@ def test_access(tmp_path: Path) -> None:
         "ada INSERT 0 1", '28P01 password authentication failed for user "ada"',
         '28000 pg_hba.conf rejects connection for host "127.0.0.1", user "eve", database "logbook", no encryption',
         '28000 pg_hba.conf rejects connection for host "127.0.0.1", user "ada", database "elsewhere", no encryption']
+
+
+def _connected(port: int) -> Any:
+    psycopg = pytest.importorskip("psycopg")
+    return psycopg.connect(f"host=127.0.0.1 port={port} user=me", autocommit=True)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_frames(binary: bool) -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"n": [1, None, 3], "text": ["a", None, "c"], "day": [datetime.date(2024, 2, 29)] * 3,
+                              "kind": polars.Series(["x", "y", "x"], dtype=polars.Categorical)})
+    with listening(_loaded("engine_frames").Frames(t=frame)) as listener, _connected(listener.port) as connection:
+        cursor = connection.cursor(binary=binary)
+        assert cursor.execute("select * from t order by n nulls last").fetchall() == [
+            (1, "a", datetime.date(2024, 2, 29), "x"), (3, "c", datetime.date(2024, 2, 29), "x"),
+            (None, None, datetime.date(2024, 2, 29), "y")]
+        with pytest.raises(Exception, match="selec"):
+            cursor.execute("selec")
+    check(_loaded("engine_frames").Frames(), queries=["select * from towns"], wrong=["selec", "select * from nowhere"])
+
+
+def test_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Posts(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'[{"id": 1, "title": "one"}, {"id": 2}]'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    rest = _loaded("engine_rest").Rest()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Posts) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("REST", f"http://127.0.0.1:{server.server_port}")
+        with listening(rest) as listener, _connected(listener.port) as connection:
+            assert connection.execute("select * from posts").fetchall() == [(1, "one"), (2, None)]
+        check(rest, queries=["select * from posts"], wrong=["select 1"])
+        server.shutdown()
+
+
+def test_primes() -> None:
+    primes = _loaded("engine_primes").Primes()
+    with listening(primes) as listener, _connected(listener.port) as connection, connection.transaction(), \
+            connection.cursor("c") as cursor:
+        cursor.execute("primes")
+        assert [row[0] for row in cursor.fetchmany(6)] == [2, 3, 5, 7, 11, 13]
+    assert not findings(primes, queries=[], wrong=["select 1"], endless="primes")
+
+
+def test_served_by_name() -> None:
+    with febe_servers.running("examples.engine_primes:Primes") as server, _connected(server.port) as connection:
+        cursor = connection.cursor("c")
+        with connection.transaction():
+            assert cursor.execute("primes").fetchone() == (2,)
+    for name, why in (("examples.engine_primes:primes", "makes none"), ("no_such_module:engine", "No module named")):
+        with pytest.raises(febe_servers.StartFailed, match=why), febe_servers.running(name):
+            pass
+
+
+@pytest.mark.parametrize("name", ["engine_frames", "engine_rest", "engine_primes"])
+def test_they_are_short(name: str) -> None:
+    lines = (EXAMPLES / f"{name}.py").read_text().partition('"""\n\n')[2].splitlines()
+    assert len([line for line in lines if line.strip()]) < 30

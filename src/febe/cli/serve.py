@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from febe.cli.access import Access, access_options
+from febe.cli.own_engine import is_engine, load_engine
 from febe.cli.tls import server_gss, server_tls
 from febe.server import Engine, Listener, is_loopback, run
 from febe.server.catalog import Catalog
@@ -48,6 +49,7 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
+    PACKAGE.MODULE:ENGINE serves an engine of your own.
     Without a SOURCE the server starts with an empty database in memory.  sc://HOST:PORT serves a Spark Connect server.
 
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
@@ -90,6 +92,10 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
 
 def _opened(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
     """The engine with everything loaded, telling what it is at."""
+    if any(is_engine(name) for name in names):
+        if len(names) > 1 or read_only or memory_limit:
+            raise click.UsageError("an engine of one's own is served alone, without --read-only and --memory-limit")
+        return load_engine(names[0])
     if any(name.startswith("sc://") for name in names):
         return _spark(screen, names, read_only=read_only, memory_limit=memory_limit)
     import duckdb

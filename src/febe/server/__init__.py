@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from febe.flows.serve_authentication import METHODS
 from febe.ports.tls_server import ServerTLS
 from febe.server.access import AccessFileError, AccessRules
+from febe.server.answers import Answer, AnswerEngine, arrow_columns
 from febe.server.engine import (
     ArrowStream,
     Client,
@@ -39,9 +40,10 @@ from febe.server.users import UserSource
 if TYPE_CHECKING:
     from febe.ports.gss import ServerGSS
 
-__all__ = ["AccessFileError", "ArrowStream", "Client", "Column", "CopyTarget", "Engine", "EngineError", "EngineSession",
-           "Limits", "Listener", "Prepared", "Result", "ServerTLS", "Session", "Shutdown", "User", "UserFile",
-           "UserFileError", "access_rules", "is_loopback", "run", "serve"]
+__all__ = ["AccessFileError", "Answer", "AnswerEngine", "ArrowStream", "Client", "Column", "CopyTarget", "Engine",
+           "EngineError", "EngineSession", "Limits", "Listener", "Prepared", "Result", "ServerTLS", "Session",
+           "Shutdown", "User", "UserFile", "UserFileError", "access_rules", "arrow_columns", "is_loopback", "run",
+           "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
