@@ -17,14 +17,16 @@ def v(version: int, *options: str) -> NegotiateProtocolVersion:
 
 @pytest.mark.parametrize(("minimum", "maximum", "expected"), [
     (None, None, (V30, V30)), ("3.0", None, (V30, V30)), (None, "3.0", (V30, V30)), (None, "3.2", (V30, V32)),
-    (None, "latest", (V30, V32)), ("3.2", "3.2", (V32, V32)), ("3.2", None, (V32, V32)), ("latest", None, (V32, V32)),
+    (None, "grease", (V30, V39999)), ("3.2", "grease", (V32, V39999)), (None, "latest", (V30, V32)),
+    ("3.2", "3.2", (V32, V32)), ("3.2", None, (V32, V32)), ("latest", None, (V32, V32)),
 ])
 def test_range(minimum: str | None, maximum: str | None, expected: tuple[int, int]) -> None:
     assert version_range(minimum, maximum) == expected
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [
-    ("3.2", "3.0"), ("3.1", None), (None, "3.1"), (None, "4.0"), (None, "3"), (None, "LATEST"), ("x", "3.0")])
+    ("3.2", "3.0"), ("grease", None), ("3.1", None), (None, "3.1"), (None, "4.0"), (None, "3"), (None, "LATEST"),
+    ("x", "3.0")])
 def test_range_refused(minimum: str | None, maximum: str | None) -> None:
     with pytest.raises(LocalProtocolError) as error:
         version_range(minimum, maximum)

@@ -34,9 +34,16 @@ from febe.protocol.authentication import (
 from febe.protocol.connection import Connection
 from febe.protocol.dialect import POSTGRESQL, Dialect
 from febe.protocol.encryption import Encryption, Plan
-from febe.protocol.errors import AuthenticationError, ConnectionLost, EncryptionError, PostgresError, postgres_error
+from febe.protocol.errors import (
+    AuthenticationError,
+    ConnectionLost,
+    EncryptionError,
+    PostgresError,
+    RemoteProtocolError,
+    postgres_error,
+)
 from febe.protocol.message import Message, Sender
-from febe.protocol.negotiation import EXTENSION_PREFIX, judge, version_range
+from febe.protocol.negotiation import EXTENSION_PREFIX, GREASE, GREASE_OPTION, judge, version_range
 from febe.protocol.scram import PLUS
 from febe.protocol.startup import (
     BackendKeyData,
@@ -159,6 +166,8 @@ class _Opening:
         database = {} if self.login.database is None else {"database": self.login.database}
         # Last, so that nobody's settings make us misread the server's text.
         parameters = {"user": self.login.user, **database, **self.login.settings, "client_encoding": "UTF8"}
+        if self.requested == GREASE:
+            parameters[GREASE_OPTION] = ""
         self.session.protocol_version = self.requested
         self.out = self.core.send(StartupMessage(version=self.requested, parameters=parameters))
         core = self.core
@@ -192,6 +201,10 @@ class _Opening:
 
     def _negotiate(self, event: NegotiateProtocolVersion) -> None:
         asked = [name for name in self.login.settings if name.startswith(EXTENSION_PREFIX)]
+        if self.requested == GREASE:
+            asked.append(GREASE_OPTION)
+            if GREASE_OPTION not in event.options:
+                raise RemoteProtocolError("the server did not report the protocol extension that it cannot know")
         self.session.protocol_version = judge(event, requested=self.requested, minimum=self.minimum, options=asked)
 
     def _cleartext(self, event: AuthenticationCleartextPassword) -> None:
@@ -243,6 +256,8 @@ class _Opening:
                                       "binding")
         if self.login.require_auth is not None:
             self.login.require_auth.check_end(finished=self.answered or self.server_is_proven)
+        if self.requested == GREASE == self.session.protocol_version:
+            raise RemoteProtocolError("the server accepted a protocol version that does not exist")
         self.is_authenticated = True
 
     def _gss(self, event: AuthenticationGSS) -> None:

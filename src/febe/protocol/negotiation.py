@@ -12,6 +12,9 @@ EXTENSION_PREFIX = "_pq_."
 LATEST = VERSION_3_2
 # Never a version of its own: a pooler once answered with it by mistake, and it is reserved since.
 RESERVED = 0x0003_0001
+GREASE = 0x0003_270F
+"""3.9999, which is reserved for finding out servers that do not negotiate, as the option below is."""
+GREASE_OPTION = "_pq_.test_protocol_negotiation"
 
 _BY_NAME = {"3.0": VERSION_3_0, "3.2": VERSION_3_2, "latest": LATEST}
 
@@ -24,8 +27,12 @@ def version_name(version: int) -> str:
 def parse_version(name: str, option: str) -> int:
     """The version that `min_protocol_version` or `max_protocol_version` names: `3.0`, `3.2` or `latest`.
 
+    The latter may be `grease` as well, a switch for tests: it asks for what no server has, and wants to be told so.
+
     Errors: LocalProtocolError (22023), in libpq's words.
     """
+    if name == "grease" and option == "max_protocol_version":
+        return GREASE
     try:
         return _BY_NAME[name]
     except KeyError:
