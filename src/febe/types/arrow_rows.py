@@ -21,7 +21,7 @@ from febe.types.copy.tuples import TupleFeed
 
 __all__ = ["ArrowBatch", "ArrowBuilder", "ArrowCopyReader", "ArrowOptions", "ArrowSource", "ArrowStream", "ArrowTable"]
 
-_CELLS = 1 << 18
+_CELLS = 1 << 16
 """The most values that are looked at in one go: where they lie should fit into the processor's caches."""
 _DATA_LIMIT = 1 << 30
 _FIELD_LIMIT = 0x3FFFFFFE
