@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from febe._kernel import assembly, numerals, render
+from febe._kernel import assembly, fixed, numerals, render
 from febe._kernel import columns as c
 from febe._kernel.errors import ValueEncodeError
 
@@ -336,11 +336,11 @@ class ArrowEncoder:
         end = at + rows * cell
         self._room(arena, end)
         if form == "fixed":
-            render.fixed(values, lens, starts, arena, at, plan.width)
+            fixed.fixed(values, lens, starts, arena, at, plan.width)
         elif form == "integer":
             render.integers(values, lens, starts, arena, at)
         elif form == "boolean":
-            render.booleans(values, lens, starts, arena, at)
+            fixed.booleans(values, lens, starts, arena, at)
         elif form in ("float4", "float8"):
             if self._powers is None:
                 self._powers = numerals.powers()
@@ -392,7 +392,7 @@ class ArrowEncoder:
         self._rebase(k, plan, micros, lens, start)
         end = at + rows * (16 if plan.binary else render.INTERVAL_CELL)
         self._room(arena, end)
-        (render.interval_binary if plan.binary else render.intervals)(months, days, micros, lens, starts, arena, at)
+        (fixed.interval_binary if plan.binary else render.intervals)(months, days, micros, lens, starts, arena, at)
         return end
 
     def _write_bytes(

@@ -19,6 +19,11 @@ if cython.compiled:
 COMPILED: bool = cython.compiled
 
 
+def _inside(first: int, rows: int, size: int) -> None:
+    if first < 0 or first + rows > size:
+        raise IndexError("rows outside the buffer")
+
+
 def present(lens: cython.int[::1]) -> None:
     """Mark every row as having a value."""
     i: cython.Py_ssize_t
@@ -62,70 +67,88 @@ def longer(lens: cython.int[::1], most: cython.int) -> int:
     return bad
 
 
+@cython.boundscheck(False)
 def nulls(bitmap: cython.const[cython.uchar][::1], first: cython.Py_ssize_t, lens: cython.int[::1]) -> None:
     """Mark the rows whose validity bit is not set."""
     i: cython.Py_ssize_t
     rows: cython.Py_ssize_t = lens.shape[0]
+    _inside(first, rows, 8 * len(bitmap))
     with cython.nogil:
         for i in range(rows):
             lens[i] = ((bitmap[(first + i) >> 3] >> ((first + i) & 7)) & 1) - 1
 
 
+@cython.boundscheck(False)
 def load_bits(
     source: cython.const[cython.uchar][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]
 ) -> None:
     """Read a bitmap of booleans."""
     i: cython.Py_ssize_t
+    _inside(first, len(values), 8 * len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = (source[(first + i) >> 3] >> ((first + i) & 7)) & 1
 
 
+@cython.boundscheck(False)
 def load_b(source: cython.const[cython.schar][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_ub(source: cython.const[cython.uchar][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_h(source: cython.const[cython.short][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_uh(source: cython.const[cython.ushort][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_i(source: cython.const[cython.int][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_ui(source: cython.const[cython.uint][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
 
 
+@cython.boundscheck(False)
 def load_q(source: cython.const[cython.longlong][::1], first: cython.Py_ssize_t, values: cython.longlong[::1]) -> None:
     """Read 64 bits; unsigned ones as their bits."""
     i: cython.Py_ssize_t
+    _inside(first, len(values), len(source))
     with cython.nogil:
         for i in range(values.shape[0]):
             values[i] = source[first + i]
@@ -203,6 +226,7 @@ def rebase(
     return bad
 
 
+@cython.boundscheck(False)
 def spans_i(
     offsets: cython.const[cython.int][::1],
     first: cython.Py_ssize_t,
@@ -213,6 +237,8 @@ def spans_i(
     i: cython.Py_ssize_t
     bad: cython.Py_ssize_t = -1
     rows: cython.Py_ssize_t = lens.shape[0]
+    _inside(first, rows + 1, len(offsets))
+    _inside(0, rows, len(starts))
     with cython.nogil:
         for i in range(rows):
             starts[i] = offsets[first + i]

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="import-untyped,untyped-decorator,valid-type,misc,type-arg,no-any-return"
 # ruff: noqa: SIM108 - a conditional expression has no C type of both kinds
-"""PostgreSQL's text and binary forms of whole columns of numbers.
+"""PostgreSQL's text forms of whole columns of numbers and moments.
 
 Every function takes values in PostgreSQL's own units (days and microseconds since 2000-01-01), writes each row's form
 to `arena` from `at` on, and sets the row's start and length.  A row whose length is below zero is NULL and is left
@@ -15,6 +15,8 @@ try:
 except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
+from febe._kernel.fixed import check_room
+
 COMPILED: bool = cython.compiled
 
 # The widest cell each function writes.
@@ -26,14 +28,6 @@ INTERVAL_CELL = 80
 
 DATE_MAX, DATE_MIN = 2**31 - 1, -(2**31)  # infinity and -infinity (PostgreSQL: DATEVAL_NOEND, DATEVAL_NOBEGIN)
 STAMP_MAX, STAMP_MIN = 2**63 - 1, -(2**63)  # (PostgreSQL: DT_NOEND, DT_NOBEGIN)
-
-
-def _check_room(
-    lens: cython.int[::1], starts: cython.longlong[::1], arena: cython.uchar[::1], at: int, width: int
-) -> None:
-    rows = len(lens)
-    if len(starts) < rows or at < 0 or width < 1 or len(arena) < at + rows * width:
-        raise ValueError("no room for the column")
 
 
 @cython.cfunc
@@ -102,70 +96,6 @@ def _put_infinity(out: cython.p_uchar, p: cython.Py_ssize_t, negative: cython.bi
     return p + 8
 
 
-def fixed(
-    values: cython.longlong[::1],
-    lens: cython.int[::1],
-    starts: cython.longlong[::1],
-    arena: cython.uchar[::1],
-    at: cython.Py_ssize_t,
-    width: cython.int,
-) -> None:
-    """Big-endian integers of 1, 2, 4 or 8 bytes: the binary form of every type of fixed size, floats as their bits."""
-    i: cython.Py_ssize_t
-    rows: cython.Py_ssize_t = lens.shape[0]
-    p: cython.Py_ssize_t = at
-    value: cython.longlong
-    out: cython.p_uchar
-    _check_room(lens, starts, arena, at, width)
-    if not rows:
-        return
-    if cython.compiled:
-        out = cython.address(arena[0])
-    else:
-        out = arena
-    with cython.nogil:
-        for i in range(rows):
-            if lens[i] < 0:
-                continue
-            value = values[i]
-            lens[i] = width
-            starts[i] = p
-            if width == 8:
-                out[p] = (value >> 56) & 255
-                out[p + 1] = (value >> 48) & 255
-                out[p + 2] = (value >> 40) & 255
-                out[p + 3] = (value >> 32) & 255
-                p += 4
-            if width >= 4:
-                out[p] = (value >> 24) & 255
-                out[p + 1] = (value >> 16) & 255
-                p += 2
-            if width >= 2:
-                out[p] = (value >> 8) & 255
-                p += 1
-            out[p] = value & 255
-            p += 1
-
-
-def booleans(
-    values: cython.longlong[::1],
-    lens: cython.int[::1],
-    starts: cython.longlong[::1],
-    arena: cython.uchar[::1],
-    at: cython.Py_ssize_t,
-) -> None:
-    """t or f (PostgreSQL: boolout)."""
-    i: cython.Py_ssize_t
-    rows: cython.Py_ssize_t = lens.shape[0]
-    _check_room(lens, starts, arena, at, 1)
-    with cython.nogil:
-        for i in range(rows):
-            if lens[i] >= 0:
-                arena[at + i] = 116 if values[i] else 102
-                starts[i] = at + i
-                lens[i] = 1
-
-
 def integers(
     values: cython.longlong[::1],
     lens: cython.int[::1],
@@ -181,7 +111,7 @@ def integers(
     value: cython.longlong
     size: cython.ulonglong
     out: cython.p_uchar
-    _check_room(lens, starts, arena, at, INTEGER_CELL)
+    check_room(lens, starts, arena, at, INTEGER_CELL)
     if not rows:
         return
     if cython.compiled:
@@ -307,7 +237,7 @@ def dates(
     highest: cython.longlong = DATE_MAX
     lowest: cython.longlong = DATE_MIN
     out: cython.p_uchar
-    _check_room(lens, starts, arena, at, DATE_CELL)
+    check_room(lens, starts, arena, at, DATE_CELL)
     if not rows:
         return
     if cython.compiled:
@@ -342,7 +272,7 @@ def times(
     end: cython.Py_ssize_t
     rows: cython.Py_ssize_t = lens.shape[0]
     out: cython.p_uchar
-    _check_room(lens, starts, arena, at, TIME_CELL)
+    check_room(lens, starts, arena, at, TIME_CELL)
     if not rows:
         return
     if cython.compiled:
@@ -379,7 +309,7 @@ def timestamps(
     count: cython.ulonglong
     before: cython.bint
     out: cython.p_uchar
-    _check_room(lens, starts, arena, at, TIMESTAMP_CELL)
+    check_room(lens, starts, arena, at, TIMESTAMP_CELL)
     if not rows:
         return
     if cython.compiled:
@@ -486,7 +416,7 @@ def intervals(
     hours: cython.ulonglong
     before: cython.bint
     out: cython.p_uchar
-    _check_room(lens, starts, arena, at, INTERVAL_CELL)
+    check_room(lens, starts, arena, at, INTERVAL_CELL)
     if not rows:
         return
     if cython.compiled:
@@ -535,32 +465,3 @@ def intervals(
                 p = _put_second(out, end + 1, second % 60, fraction)
             starts[i] = begin
             lens[i] = p - begin
-
-
-def interval_binary(
-    months: cython.longlong[::1],
-    days: cython.longlong[::1],
-    micros: cython.longlong[::1],
-    lens: cython.int[::1],
-    starts: cython.longlong[::1],
-    arena: cython.uchar[::1],
-    at: cython.Py_ssize_t,
-) -> None:
-    """Microseconds, days, months (PostgreSQL: interval_send)."""
-    i: cython.Py_ssize_t
-    k: cython.int
-    p: cython.Py_ssize_t = at
-    rows: cython.Py_ssize_t = lens.shape[0]
-    _check_room(lens, starts, arena, at, 16)
-    with cython.nogil:
-        for i in range(rows):
-            if lens[i] < 0:
-                continue
-            for k in range(8):
-                arena[p + k] = (micros[i] >> (56 - 8 * k)) & 255
-            for k in range(4):
-                arena[p + 8 + k] = (days[i] >> (24 - 8 * k)) & 255
-                arena[p + 12 + k] = (months[i] >> (24 - 8 * k)) & 255
-            starts[i] = p
-            lens[i] = 16
-            p += 16

@@ -15,6 +15,8 @@ from febe.types.copy.format import CopyFormat
 
 _SPARE = 16
 _LIMIT = 0x3FFFFFFE
+_STEP = 4096
+"""The most rows at a time: their values stay in the processor's caches."""
 
 
 class _Rows:
@@ -77,6 +79,7 @@ class ArrowCopyEncoder:
         self._rows = _Rows(form, self.names, framing)
         self._encoder = ArrowEncoder(plans_for(schema, [int(form.binary)], type_oids), self._rows)
         self._begun = False
+        self._step = _STEP
         self.rows = 0
         """How many rows were encoded."""
 
@@ -86,8 +89,10 @@ class ArrowCopyEncoder:
         while row < batch.length:
             yield from self._begin()
             before = row
-            data, row = self._encoder.encode_some(batch, row, min(batch.length, row + (1 << 16)), most)
+            data, row = self._encoder.encode_some(batch, row, min(batch.length, row + self._step), most)
             self.rows += row - before
+            # Rows that do not fit are looked at in vain: not many more than fitted last time.
+            self._step = max(64, min(_STEP, 2 * (row - before)))
             yield data
 
     def encode_all(self, source: Any, most: int = 1 << 20) -> Iterator[bytearray]:
