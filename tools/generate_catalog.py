@@ -61,7 +61,7 @@ OID, TEXT = pa.uint32(), pa.string()
 KEPT: dict[str, tuple[str, pa.DataType]] = {
     "bool": ("", pa.bool_()), "int2": ("", pa.int16()), "int4": ("", pa.int32()), "int8": ("", pa.int64()),
     "float4": ("", pa.float32()), "float8": ("", pa.float64()),
-    "oid": ("", OID), "regproc": ("::oid", OID), "xid": ("::text", TEXT), "timestamptz": ("::text", TEXT),
+    "oid": ("", OID), "regproc": ("::oid", OID), "xid": ("::text::int8", OID), "timestamptz": ("::text", TEXT),
     "int2vector": ("::int2[]", pa.list_(pa.int16())), "oidvector": ("::oid[]", pa.list_(OID)),
     "_oid": ("", pa.list_(OID)), "_int2": ("", pa.list_(pa.int16())), "_text": ("", pa.list_(TEXT)),
     "_char": ("::text[]", pa.list_(TEXT)), "_aclitem": ("::text[]", pa.list_(TEXT)),

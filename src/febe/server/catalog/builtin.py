@@ -26,7 +26,8 @@ SCHEMA = "builtin"
 
 KEPT = {
     "bool": "BOOLEAN", "int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
-    "oid": "UINTEGER", "regproc": "UINTEGER", "int2vector": "SMALLINT[]", "oidvector": "UINTEGER[]",
+    "oid": "UINTEGER", "xid": "UINTEGER", "cid": "UINTEGER", "int2vector": "SMALLINT[]", "oidvector": "UINTEGER[]",
+    "regproc": "UINTEGER",
     "regclass": "UINTEGER", "regtype": "UINTEGER", "regnamespace": "UINTEGER", "regrole": "UINTEGER",
     "regprocedure": "UINTEGER", "regoper": "UINTEGER", "regoperator": "UINTEGER", "regcollation": "UINTEGER",
     "regconfig": "UINTEGER", "regdictionary": "UINTEGER",

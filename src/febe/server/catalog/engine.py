@@ -143,7 +143,14 @@ class CatalogSession(EngineSession):
         if might_concern(sql):
             with contextlib.suppress(NotOurs):
                 return Answer(self, _rewritten(sql), parameter_types)
-        prepared = self.inner.prepare(sql, parameter_types)
+        return self._watched(sql, self.inner.prepare(sql, parameter_types))
+
+    def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
+        """As the engine does; a catalog query was never its."""
+        found = self.inner.recall(sql, parameter_types)
+        return None if found is None else self._watched(sql, found)
+
+    def _watched(self, sql: str, prepared: Prepared) -> Prepared:
         return _Changing(self, prepared) if _CHANGES.match(sql) else prepared
 
     def begin(self, *, read_only: bool = False) -> None:
@@ -242,6 +249,10 @@ class CatalogSession(EngineSession):
         self._con.execute(f"SET search_path = '{snapshot.schema},{builtin.SCHEMA},main'")
         for name, value in self._variables(snapshot, described, effective).items():
             self._con.execute(f"SET VARIABLE {name} = ?", [value])
+        snapshot.ensure(["pg_authid"])
+        for name, columns in (("febe_roles", "list(rolname), list(oid)"),
+                              ("febe_role_names", "list(oid), list(rolname)")):
+            self._con.execute(f"SET VARIABLE {name} = (SELECT map({columns}) FROM pg_authid)")
 
     def _variables(self, snapshot: Snapshot, described: Database, path: list[str]) -> dict[str, object]:
         return {
@@ -249,8 +260,7 @@ class CatalogSession(EngineSession):
             "febe_database_size": described.size or 0, "febe_writable": described.writable,
             "febe_path": path, "febe_path_all": ["pg_catalog", *path],
             "febe_version": f"PostgreSQL {SERVER_VERSION}", "febe_started": self._catalog.started,
-            "febe_pid": self._live.process_id(), "febe_roles": snapshot.roles(),
-            "febe_role_names": {oid: name for name, oid in snapshot.roles().items()},
+            "febe_pid": self._live.process_id(),
         }
 
 

@@ -27,8 +27,8 @@ from febe.server.engine import EngineError
 
 _USERS = {"user": "user", "current_role": "current_role"}
 # System columns: every row is of its relation, and of the transaction that initdb is.
-_HIDDEN = {"tableoid": ("oid", "CAST({} AS UINTEGER)"), "xmin": ("xid", "CAST('2' AS VARCHAR)"),
-           "xmax": ("xid", "CAST('0' AS VARCHAR)")}
+_HIDDEN = {"tableoid": ("oid", "CAST({} AS UINTEGER)"), "xmin": ("xid", "CAST(2 AS UINTEGER)"),
+           "xmax": ("xid", "CAST(0 AS UINTEGER)")}
 _SETS = frozenset(("aclexplode", "_pg_expandarray", "pg_options_to_table"))
 _SYSTEM = ("pg_", "_pg_", "has_", "inet_", "txid_", "to_reg", "col_desc", "obj_desc", "shobj_", "current_set",
 "current_schemas")
@@ -174,6 +174,11 @@ class Expressions(ABC):
         if name == "format" and isinstance(arguments[0], exp.Literal):
             node.replace(self.formatted(arguments[0].name, arguments[1:]))
             return "text"
+        if name in functions.RENAMED:
+            other, kind = functions.RENAMED[name]
+            if isinstance(node, exp.Anonymous):
+                node.set("this", other)
+            return kind
         if name in functions.MACROS:
             if name not in _ORDINARY:
                 self.system = True

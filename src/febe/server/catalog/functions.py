@@ -183,6 +183,8 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "current_setting": [("a", "coalesce((SELECT any_value(febe_text) FROM febe_setting_now WHERE febe_key = "
                               "lower(a)), error('42704:unrecognized configuration parameter \"' || a || '\"'))"),
                         ("a, b", "(SELECT any_value(febe_text) FROM febe_setting_now WHERE febe_key = lower(a))")],
+    # of a row of pg_settings that is not here it is never called
+    "set_config": [("a, b, c", "error('0A000:set_config is not supported in a catalog query: ' || a)")],
     "quote_ident": [("a", "CASE WHEN regexp_full_match(a, '[a-z_][a-z0-9_$]*') AND NOT EXISTS (FROM febe_reserved "
                           "WHERE febe_key = a) THEN a ELSE '\"' || replace(a, '\"', '\"\"') || '\"' END")],
     "quote_literal": [("a", "'''' || replace(a::VARCHAR, '''', '''''') || ''''")],
@@ -260,6 +262,13 @@ for _kind in REG_KINDS:
     MACROS[_kind] = [("a", _reg_in(_kind, *_MISSING[_kind]))]
     MACROS[f"{_kind}out"] = [("a", _reg_out(_kind))]
     MACROS[f"to_{_kind}"] = [("a", _named(_kind))]
+
+RENAMED = {"json_build_object": ("json_object", "json"), "jsonb_build_object": ("json_object", "jsonb"),
+           "json_agg": ("json_group_array", "json"), "jsonb_agg": ("json_group_array", "jsonb"),
+           "row_to_json": ("to_json", "json"), "char_length": ("length", "int4"), "btrim": ("trim", "text"),
+           "now": ("now", "timestamptz"), "clock_timestamp": ("now", "timestamptz"),
+           "statement_timestamp": ("now", "timestamptz"), "transaction_timestamp": ("now", "timestamptz")}
+"""Functions of the private database that do the same under another name, with the type that PostgreSQL gives."""
 
 TABLES: dict[str, list[tuple[str, str]]] = {
     "pg_get_keywords": [("", "SELECT * FROM builtin.febe_keyword")],

@@ -14,7 +14,7 @@ Columns = list[tuple[str, str | None]]
 REG = frozenset(("regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole", "regoper",
                  "regoperator", "regcollation", "regconfig", "regdictionary"))
 VECTORS = {"int2vector": "int2", "oidvector": "oid"}
-TEXTS = frozenset(("text", "name", "varchar", "bpchar", "char", "unknown", "xid", "pg_node_tree", "pg_lsn", "tid"))
+TEXTS = frozenset(("text", "name", "varchar", "bpchar", "char", "unknown", "pg_node_tree", "pg_lsn", "tid"))
 
 
 class Scope:

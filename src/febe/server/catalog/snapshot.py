@@ -41,12 +41,6 @@ class Snapshot:
                     self._make(name)
                     self._made.add(name)
 
-    def roles(self) -> dict[str, int]:
-        """Every role's OID by its name."""
-        self.ensure(["pg_authid"])
-        with self._lock:
-            return dict(self._con.execute("SELECT rolname, oid FROM pg_authid").fetchall())
-
     def _make(self, name: str) -> None:
         if name in lookups.PROTOTYPES:
             rows = self._built.lookups.get(name)
