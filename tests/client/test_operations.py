@@ -77,8 +77,8 @@ async def test_execute_keeps_rows_and_every_result(connection: Any) -> None:
 async def test_executemany(connection: Any) -> None:
     await connection.execute("create temp table t (a int4, b text)")
     await connection.executemany("insert into t values ($1, $2)", [])
-    await connection.executemany("insert into t values ($1, $2)", ((n, str(n)) for n in range(2345)))
-    assert await connection.fetchrow("select count(*), sum(a), count(distinct b) from t") == (2345, 2748340, 2345)
+    await connection.executemany("insert into t values ($1, $2)", ((n, str(n)) for n in range(12345)))
+    assert await connection.fetchrow("select count(*), sum(a), count(distinct b) from t") == (12345, 76193340, 12345)
     rows = await connection.fetchmany("insert into t values ($1, 'x') returning a, b", [(1,), (2,)])
     assert rows == [(1, "x"), (2, "x")]
 
@@ -88,14 +88,14 @@ async def test_executemany_is_all_or_nothing(connection: Any) -> None:
     await connection.execute("create temp table t (a int4 primary key)")
     sql = "insert into t values ($1)"
     with pytest.raises(PostgresError, match="duplicate") as caught:
-        await connection.executemany(sql, [(n % 1900,) for n in range(2000)])
-    assert "set 1900 " in caught.value.__notes__[0]
+        await connection.executemany(sql, [(n % 11900,) for n in range(12000)])
+    assert "set 11900 " in caught.value.__notes__[0]
     with pytest.raises(EncodeError, match="int4") as refused:
-        await connection.executemany(sql, [(n if n != 1700 else "x",) for n in range(2000)])
-    assert "set 1700 " in refused.value.__notes__[0]
+        await connection.executemany(sql, [(n if n != 10700 else "x",) for n in range(12000)])
+    assert "set 10700 " in refused.value.__notes__[0]
 
     def broken() -> Any:
-        for number in range(1800):
+        for number in range(10800):
             yield (number,)
         raise LookupError("no more")
 

@@ -14,11 +14,12 @@ from febe.flows.part import Part, end
 from febe.flows.prepare import Statement, cached, describe
 from febe.flows.session import Session
 from febe.protocol.extended import Execute, Flush
+from febe.protocol.simple import CommandComplete
 from febe.protocol.states import State
 
 _EXECUTE = Execute(portal="", maximum_rows=0).encode()
 _FLUSH = Flush().encode()
-_SIZE = 500
+_SIZE = 5000
 """Sets of parameters in one piece; two pieces are on their way at a time."""
 _REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
@@ -33,6 +34,14 @@ class Batch(Part):
         self.columns = statement.columns
         self.first = first
         self.count = self.left = count
+
+    def _command_complete(self, event: CommandComplete) -> None:
+        super()._command_complete(event)
+        if self.left:
+            self.left -= self.session.core.next_repeats(11 + len(event.tag), self.left)
+            if not self.left:
+                self.session.answers.popleft()
+                self.finish()
 
 
 async def executemany(session: Session, what: str | Statement, many: Many, keep: bool = False) -> list[Row]:
