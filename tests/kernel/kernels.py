@@ -46,6 +46,10 @@ def as_source(load: Callable[[], T], package: str = "febe._kernel") -> T:
             del sys.modules[name]
         sys.modules.update(loaded)
         sys.meta_path[:] = finders
+        for name, module in loaded.items():
+            package_of, _, child = name.rpartition(".")
+            if package_of in sys.modules:
+                setattr(sys.modules[package_of], child, module)
         febe._kernel = sys.modules["febe._kernel"]
         del os.environ["FEBE_KERNEL"]
         if asked is not None:

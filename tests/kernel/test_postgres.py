@@ -74,10 +74,11 @@ def test_writes_as_postgres(kernel: SimpleNamespace, postgres: Postgres, name: s
     values = [value for value in _values(name) if value == value]  # a NaN has many bit patterns
     if name == "numeric" and postgres.major < 14:
         values = [value for value in values if not value.is_infinite()]
+    spelled = '"char"' if name == "char" else name
     with psycopg.connect(postgres.dsn()) as connection:
         for start in range(0, len(values), 500):
             some = values[start : start + 500]
-            places = ", ".join(f"(${n}::{name})" for n in range(1, len(some) + 1))
+            places = ", ".join(f"(${n}::{spelled})" for n in range(1, len(some) + 1))
             for binary in (0, 1):
                 kind = FAMILIES[name] + binary
                 encoded = [kernel.encode.encode_value(kind, value) for value in some]

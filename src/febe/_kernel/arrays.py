@@ -16,6 +16,8 @@ from febe._kernel.encode import codes_of
 
 if cython.compiled:
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
+    from cython.cimports.cpython.list import PyList_New, PyList_SET_ITEM
+    from cython.cimports.cpython.ref import Py_INCREF
     from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
     from cython.cimports.febe._kernel.rows import decode_cell
     from cython.cimports.febe._kernel.wire import f8, i16, i32, i64, u32
@@ -115,9 +117,11 @@ class ArrayReader:
         stop: cython.Py_ssize_t = len(data)
         kind: cython.int = self._kind
         size: cython.int
-        values: list[Any] = []
+        n: cython.Py_ssize_t
+        # Room was checked for; a list with empty places is let go of as it is.
+        values: list[Any] = PyList_New(count) if cython.compiled else [None] * count
         value: object
-        for _ in range(count):
+        for n in range(count):
             if stop - pos < 4:
                 raise ValueError("the array ends before its elements")
             size = i32(data, pos)[0]
@@ -125,11 +129,11 @@ class ArrayReader:
             if size < 0:
                 if size != -1:
                     raise ValueError(f"an element of length {size}")
-                values.append(None)
-                continue
-            if size > stop - pos:
+                value = None
+                size = 0
+            elif size > stop - pos:
                 raise ValueError(f"an element of length {size} is too long")
-            if kind == 7 and size == 4:  # INT4_BINARY
+            elif kind == 7 and size == 4:  # INT4_BINARY
                 value = i32(data, pos)[0]
             elif kind == 9 and size == 8:  # INT8_BINARY
                 value = i64(data, pos)[0]
@@ -141,7 +145,11 @@ class ArrayReader:
                 value = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data) + pos, size, cython.NULL)
             else:
                 value = decode_cell(kind, self._function, data, pos, size)
-            values.append(value)
+            if cython.compiled:
+                Py_INCREF(value)
+                PyList_SET_ITEM(values, n, value)
+            else:
+                values[n] = value
             pos += size
         if pos != stop:
             raise ValueError(f"{stop - pos} bytes after the array")

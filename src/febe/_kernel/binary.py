@@ -50,6 +50,10 @@ _NAN, _INFINITY, _MINUS_INFINITY = Decimal("NaN"), Decimal("Infinity"), Decimal(
 _numeric_head = Struct("!HhHH").unpack_from
 
 
+_CHARS = ["", *[chr(byte) for byte in range(1, 128)], *[f"\\{byte:03o}" for byte in range(128, 256)]]
+"""How charout spells each byte."""
+
+
 def _number(text: str) -> float | Decimal:
     """Read a JSON number with a point or an exponent: a float where it is exactly that decimal, else a Decimal."""
     value = float(text)
@@ -132,6 +136,13 @@ def decode_string(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) 
     if cython.compiled:
         return utf8(data, pos, size)
     return str(data[pos : pos + size], "utf-8")
+
+
+@cython.cfunc
+def char_binary(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) -> object:
+    if size != 1:
+        raise _wrong_size("char", size)
+    return _CHARS[data[pos]]
 
 
 @cython.cfunc

@@ -155,7 +155,7 @@ class TupleDecoder:
         if not issubclass(row, tuple) or row.__basicsize__ != tuple.__basicsize__ or row.__dictoffset__:
             raise TypeError("the class of rows must be tuple or a subclass of it with __slots__ = ()")
         self._row = row
-        self._plain = not any(code == kinds.CALL or code >= kinds.JSON_TEXT for code in self._kinds)
+        self._plain = not any(code in kinds.HOLDING for code in self._kinds)
 
     def decode(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> list[tuple[Any, ...]]:
         """Decode data[start:end], whole tuples.

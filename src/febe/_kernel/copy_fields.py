@@ -100,7 +100,7 @@ class LineDecoder:
         if not issubclass(row, tuple) or row.__basicsize__ != tuple.__basicsize__ or row.__dictoffset__:
             raise TypeError("the class of rows must be tuple or a subclass of it with __slots__ = ()")
         self._row = row
-        self._plain = not any(code == kinds.CALL or code >= kinds.JSON_TEXT for code in self._kinds)
+        self._plain = not any(code in kinds.HOLDING for code in self._kinds)
         self._delimiter, self._quote, self._escape = delimiter, quote, escape
         self._null, self._default = null, default
         self._defaults, self._force_not_null, self._force_null = defaults, force_not_null, force_null

@@ -43,7 +43,7 @@ if cython.compiled:
     from cython.cimports.febe._kernel.floats import float4_text, float8_text
     from cython.cimports.febe._kernel.wire import Encode, put, put16, put32
 
-    _ENCODE = cython.declare(Encode[34])
+    _ENCODE = cython.declare(Encode[36])
     import_datetime()
 else:
     from febe._kernel.floats import float4_text, float8_text
@@ -62,6 +62,7 @@ _EPOCH = datetime(2000, 1, 1)
 _UTC = timezone.utc  # noqa: UP017 - the C API's object
 _MICROSECOND = timedelta(microseconds=1)
 _DECIMAL = Decimal
+_OCTAL = frozenset("01234567")
 _json = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -215,6 +216,27 @@ def _encode_string(value: object) -> bytes:
     if b"\0" in data:
         raise ValueError("text cannot hold the character NUL")
     return data
+
+
+@cython.cfunc
+def _char_binary(value: object) -> bytes:
+    r"""Write a "char": one byte, of which those over 127 are spelled `\351` (charin)."""
+    if not isinstance(value, str):
+        raise _refuse("a str", value)
+    if len(value) == 4 and value[0] == "\\" and value[1] in "0123" and set(value[2:]) <= _OCTAL:
+        return bytes([int(value[1:], 8)])
+    data: bytes = value.encode()
+    if len(data) > 1:
+        raise ValueError("a char is one byte")
+    return data or b"\0"
+
+
+@cython.cfunc
+def _char_text(value: object) -> bytes:
+    data: bytes = _char_binary(value)
+    if data == b"\0":
+        return b""
+    return f"\\{data[0]:03o}".encode() if data[0] > 127 else data
 
 
 @cython.cfunc
@@ -559,6 +581,8 @@ _ENCODE[kinds.JSON_TEXT] = _encode_json
 _ENCODE[kinds.JSON_BINARY] = _encode_json
 _ENCODE[kinds.JSONB_TEXT] = _encode_json
 _ENCODE[kinds.JSONB_BINARY] = _jsonb_binary
+_ENCODE[kinds.CHAR_TEXT] = _char_text
+_ENCODE[kinds.CHAR_BINARY] = _char_binary
 
 
 def encode_value(kind: int, value: object) -> bytes:

@@ -24,5 +24,9 @@ NUMERIC_TEXT, NUMERIC_BINARY = 26, 27
 UUID_TEXT, UUID_BINARY = 28, 29
 JSON_TEXT, JSON_BINARY = 30, 31
 JSONB_TEXT, JSONB_BINARY = 32, 33
+CHAR_TEXT, CHAR_BINARY = 34, 35
 
-COUNT = 34
+COUNT = 36
+
+HOLDING = frozenset((CALL, JSON_TEXT, JSON_BINARY, JSONB_TEXT, JSONB_BINARY))
+"""Those whose values may hold others, which the cyclic collector has to know of."""

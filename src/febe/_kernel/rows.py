@@ -21,6 +21,7 @@ if cython.compiled:
     from cython.cimports.febe._kernel.binary import (
         bool_binary,
         bytea_binary,
+        char_binary,
         date_binary,
         decode_json,
         decode_string,
@@ -64,11 +65,12 @@ if cython.compiled:
         row_head,
     )
 
-    _DECODE = cython.declare(Decode[34])
+    _DECODE = cython.declare(Decode[36])
 else:
     from febe._kernel.binary import (
         bool_binary,
         bytea_binary,
+        char_binary,
         date_binary,
         decode_json,
         decode_string,
@@ -141,6 +143,8 @@ _DECODE[kinds.JSON_TEXT] = decode_json
 _DECODE[kinds.JSON_BINARY] = decode_json
 _DECODE[kinds.JSONB_TEXT] = decode_json
 _DECODE[kinds.JSONB_BINARY] = jsonb_binary
+_DECODE[kinds.CHAR_TEXT] = decode_string
+_DECODE[kinds.CHAR_BINARY] = char_binary
 
 
 def decode_value(kind: int, data: bytes) -> object:
@@ -191,7 +195,7 @@ class RowDecoder:
         self._row = row
         self._kinds = codes
         # Rows of values that hold nothing else stay out of the cyclic collector.
-        self._plain = not any(code == kinds.CALL or code >= kinds.JSON_TEXT for code in codes)
+        self._plain = not any(code in kinds.HOLDING for code in codes)
         if cython.compiled:
             self._functions = list(columns)
         else:

@@ -14,6 +14,7 @@ from febe.flows.session import Session
 from febe.protocol.errors import PostgresError
 from febe.protocol.simple import CommandComplete, EmptyQueryResponse, Query, RowDescription
 from febe.protocol.states import State
+from febe.types.styles import styled
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -122,7 +123,7 @@ class Script(Answer):
         self.columns = event.columns
         self.rows = None
         if not self.is_abandoned:
-            self.decode = decoder(self.session.types, event.columns)
+            self.decode = decoder(styled(self.session.types, self.session.parameters), event.columns)
 
     def _command_complete(self, event: CommandComplete) -> None:
         super()._command_complete(event)

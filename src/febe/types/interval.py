@@ -167,7 +167,7 @@ _WORDS = re.compile(
 )  # fmt: skip
 _STANDARD = re.compile(
     r"(?:(?P<ysign>[+-]?)(?P<years>\d{1,10})-(?P<months>\d{1,2}))?"
-    r"(?:(?:^| )(?P<dsign>[+-]?)(?P<days>\d{1,10})(?= |$))?"
+    r"(?:(?:^| )(?P<dsign>[+-]?)(?P<days>\d{1,10})(?= ))?"
     rf"(?:(?:^| ){_CLOCK})?", re.ASCII
 )  # fmt: skip
 _ISO = re.compile(
