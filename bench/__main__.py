@@ -10,12 +10,26 @@ from typing import Any
 
 from rich.console import Console
 
-from . import codec, copying, duckdb_rows, fetch, from_arrow, idle, latency, memory, report, to_arrow, transactions
+from . import (
+    codec,
+    copying,
+    duckdb_rows,
+    fetch,
+    from_arrow,
+    idle,
+    latency,
+    memory,
+    report,
+    to_arrow,
+    transactions,
+    values,
+)
 from .harness import Measurement, measure
 from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
-          "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying}
+          "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying,
+          "values": values}
 
 RESULTS = Path(__file__).parent / "results"
 

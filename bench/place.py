@@ -14,7 +14,7 @@ from typing import Any
 from tests.peers import postgres
 from tests.peers.installation import installation
 
-from . import duckdb_rows, fetch
+from . import duckdb_rows, fetch, values
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,6 +53,8 @@ def scaled(rows: int, quick: bool) -> int:
 def _tables(quick: bool) -> Iterator[tuple[str, str, int]]:
     for _shape, table, _columns, rows, *_wanted in fetch.SHAPES:
         yield table, fetch.TABLES[table], scaled(rows, quick)
+    for _shape, table, _columns, rows in values.SHAPES:
+        yield table, values.TABLES[table], scaled(rows, quick)
     for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
         yield table, duckdb_rows.TABLES[table], scaled(rows, quick)
 

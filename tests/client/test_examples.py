@@ -17,6 +17,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.mark.parametrize(("name", "printed"), [
     ("client.py", ["Row(a=1, b=\"it's safe\") 1 it's safe", "42", "[0, 6, 12, 18, 24]",
                    '42P01 relation "nowhere" does not exist']),
+    ("values.py", ["interval '1 month 2 days' -> Interval(months=1, days=2)", "32 days, 0:00:00",
+                   "timestamptz 'infinity' -> FarTimestamp('infinity')", "-> Array([5, 6], (0,))",
+                   "Parcel(label='tea', size=<Size.SMALL: 'small'>, weights=[1, 2])"]),
     ("client_asyncio.py", ["[500500, 5000050000]", "[1, 3, 6, 10, 15]"]),
     ("bulk_load.py", ["COPY 5000", "COPY 100000 in several pieces up to row 100000", "row 1, column 'celsius'",
                       "105000"]),
