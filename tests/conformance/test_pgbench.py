@@ -30,7 +30,7 @@ END;
 @pytest.fixture(scope="module")
 def server() -> Iterator[FebeServer]:
     with febe_servers.running() as made:
-        assert "done in" in pgbench(made, "-i", "-I", "dtGvp", "-s", "1").stderr
+        assert "done in" in pgbench(made, "-i", "-s", "1").stderr
         yield made
 
 
