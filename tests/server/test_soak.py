@@ -31,8 +31,9 @@ _SESSIONS = 120
 _CLIENTS = 4
 _MOST_GROWTH = 64 << 20
 _SQL = (
-    "select 1", "select x from range(5000) t(x)", "begin", "begin", "commit", "rollback", "savepoint a", "rollback to a",
-    "release a", "selec", "select * from nowhere", "insert into t values (1)", "select count(*) from t", "delete from t",
+    "select 1", "select x from range(5000) t(x)", "begin", "begin", "commit", "rollback", "savepoint a",
+    "rollback to a", "release a", "selec", "select * from nowhere", "insert into t values (1)",
+    "select count(*) from t", "delete from t",
     "declare c scroll cursor for select x from range(3000) t(x)", "fetch 10 c", "fetch backward 5 c", "move all c",
     "declare h cursor with hold for select x from range(10) t(x)", "fetch h", "close h", "close all", "discard all",
     "listen a", "notify a", "unlisten *", "select pg_try_advisory_lock(1)", "select pg_advisory_unlock_all()",
@@ -50,7 +51,8 @@ def _extended(choice: random.Random) -> list[Message]:
         found += choice.choice([
             [Parse(statement=name, query=choice.choice(_SQL), parameter_types=[])],
             [Parse(statement="", query="select x from range(100) t(x)", parameter_types=[]),
-             Bind(portal="p", statement="", parameter_formats=[], parameters=[], result_formats=[choice.choice([0, 1])]),
+             Bind(portal="p", statement="", parameter_formats=[], parameters=[],
+                  result_formats=[choice.choice([0, 1])]),
              Execute(portal="p", maximum_rows=choice.choice([0, 7]))],
             [Describe(kind="S", name=name)], [Close(kind="S", name=name)], [Close(kind="P", name="p")],
             [Bind(portal="", statement=name, parameter_formats=[], parameters=[], result_formats=[]),

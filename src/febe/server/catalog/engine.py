@@ -153,10 +153,6 @@ class CatalogSession(EngineSession):
     def _watched(self, sql: str, prepared: Prepared) -> Prepared:
         return _Changing(self, prepared) if _CHANGES.match(sql) else prepared
 
-    def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
-        """What the engine recalls, unless the objects have to be asked for anew when it has run."""
-        return None if _CHANGES.match(sql) else self.inner.recall(sql, parameter_types)
-
     def begin(self, *, read_only: bool = False) -> None:
         """As the engine does."""
         self.inner.begin(read_only=read_only)
