@@ -132,6 +132,21 @@ def running(installation: Installation, *, standby: bool = False, hba: str | Non
             _stop(process)
 
 
+@contextlib.contextmanager
+def on(installation: Installation, place: Path, data: Path, **settings: str) -> Iterator[Postgres]:
+    """Start a server on data that are there, in a directory of the server's user, and stop it at the end.
+
+    Errors: StartFailed.
+    """
+    log = place / "log"
+    process, port = _start(installation, place, data, log, SETTINGS | settings)
+    try:
+        yield Postgres(installation=installation, host="127.0.0.1", port=port, socket_dir=place, log=log,
+                       process=process)
+    finally:
+        _stop(process)
+
+
 def _start(installation: Installation, place: Path, data: Path, log: Path,
            settings: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     for _attempt in range(5):

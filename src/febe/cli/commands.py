@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from febe import __version__
+from febe.cli.backup import backup
 from febe.cli.passwd import passwd
 from febe.cli.serve import serve
 
@@ -19,3 +20,4 @@ def febe() -> None:
 
 febe.add_command(serve)
 febe.add_command(passwd)
+febe.add_command(backup)

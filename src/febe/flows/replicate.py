@@ -161,7 +161,7 @@ async def finish_reply(session: Session, reply: Reply, out: bytes) -> None:
     try:
         while core.state not in _ENDED:
             while (event := core.next_event()) is not None:
-                _note(session, reply, event)
+                note(session, reply, event)
             if core.state is State.CLOSED and reply.error is not None:
                 raise reply.error
             if core.state is State.COPY_BOTH_BACKEND_DONE:
@@ -189,7 +189,7 @@ async def _begin(session: Session, text: str, reply: Reply) -> Event | None:
             while (event := core.next_event()) is not None:
                 if isinstance(event, CopyBothResponse | CopyInResponse | CopyOutResponse):
                     return event
-                _note(session, reply, event)
+                note(session, reply, event)
             if core.state is State.IDLE:
                 return None
             if core.state is State.CLOSED and reply.error is not None:
@@ -204,7 +204,8 @@ async def _begin(session: Session, text: str, reply: Reply) -> Event | None:
         raise
 
 
-def _note(session: Session, reply: Reply, event: Any) -> None:
+def note(session: Session, reply: Reply, event: Any) -> None:
+    """Put what the server said into a reply."""
     if isinstance(event, DataRowRun):
         reply.sets[-1] += [row.values for row in event.messages()]
     elif isinstance(event, RowDescription):
@@ -239,5 +240,5 @@ async def _refuse(session: Session, event: Event) -> None:
     raise RemoteProtocolError("the server began a COPY where none was asked for", fatal=False)
 
 
-__all__ = ["Reply", "Rows", "ask", "command", "copy_out", "finish", "finish_reply", "major_version", "receive", "send",
-           "start", "upload_manifest"]
+__all__ = ["Reply", "Rows", "ask", "command", "copy_out", "finish", "finish_reply", "major_version", "note", "receive",
+           "send", "start", "upload_manifest"]

@@ -1,4 +1,4 @@
-"""What can go wrong with a slot."""
+"""What can go wrong with a slot, and with a backup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ class SlotLost(Error):
         self.sqlstate = sqlstate
 
 
+class BackupError(Error):
+    """A backup, or log, cannot be written where it was to go, or holds what must not be unpacked."""
+
+
 LOST = frozenset({"42704", "55000", "58P01"})
 """SQLSTATEs of START_REPLICATION that say so: no such slot; invalidated; the log is removed."""
 
-__all__ = ["LOST", "SlotLost"]
+__all__ = ["LOST", "BackupError", "SlotLost"]
