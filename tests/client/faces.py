@@ -54,7 +54,7 @@ class Awaited:
 
 
 _AT_ONCE = ("acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
-            "copy_out", "copy_out_bytes", "listen")
+            "copy_out", "copy_out_arrow", "copy_out_bytes", "listen")
 
 
 def _wrapped(made: Any) -> Any:

@@ -27,6 +27,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("transfer_with_retry.py", ["[Row(id=1, balance=60), Row(id=2, balance=140)]"]),
     ("web_handlers.py", ["50 page 49: 49 words 10 at most 4 connections"]),
     ("to_parquet.py", ["100000 ['id', 'name', 'half'] 50000.0"]),
+    ("arrow_table.py", ["['i', 'half', 'name'] 1000 row 1000", "250250.0 250.25", "[(1000, 'row 999')]",
+                        "float64 250250.0", "COPY 1000 250250.0"]),
+    ("data_frames.py", ["COPY 2", "['Oslo', 'Rome'] [Decimal('28.50'), Decimal('61.25')]", "3   4  Bern     NaN",
+                        "row 2, column 'pieces': 40000 is out of range for type int2", "4 rows, as before"]),
 ])
 def test_example(name: str, printed: list[str], pg18: Postgres, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, EXAMPLES / name, pg18.dsn(), tmp_path / "file"], env=os.environ,

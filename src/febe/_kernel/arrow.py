@@ -100,6 +100,8 @@ class Plan:
     """Multiply, divide, shift, lowest, highest, infinity in the source, infinity in PostgreSQL (`columns.rebase`)."""
     widen: tuple[int, int, int, int] | None = None
     type_name: str = ""
+    whole: bool = False
+    """Integers that `rebase` only looks at."""
     values: Plan | None = None
 
 
@@ -355,7 +357,11 @@ class ArrowEncoder:
 
     def _rebase(self, k: int, plan: Plan, values: memoryview, lens: memoryview, start: int) -> None:
         if plan.rebase is not None and (bad := c.rebase(values, lens, *plan.rebase)) >= 0:
-            raise self._fault(k, start + bad, f"{plan.type_name} out of range: {values[bad]} in Arrow's unit", "22008")
+            value = values[bad]
+            if plan.whole:
+                told = value + 2**64 if plan.code == "Q" else value
+                raise self._fault(k, start + bad, f"{told} is out of range for type {plan.type_name}", "22003")
+            raise self._fault(k, start + bad, f"{plan.type_name} out of range: {value} in Arrow's unit", "22008")
 
     def _write_numeric(
         self, plan: Plan, words: memoryview, first: int, size: int, signed: bool,

@@ -13,7 +13,7 @@ from febe._kernel.row import Row
 from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
 from febe.client.options import Options, resolve
 from febe.client.run_blocking import open_session, runner
-from febe.flows import arrow, close, copy, many, pipeline, prepare, query, transaction
+from febe.flows import arrow, close, copy, copy_arrow, many, pipeline, prepare, query, transaction
 from febe.flows.into import Make, factory
 from febe.flows.listen import Listener
 from febe.flows.prepare import Statement
@@ -23,6 +23,9 @@ from febe.flows.stream import Batches
 from febe.protocol.asynchronous import NotificationResponse
 
 if TYPE_CHECKING:
+    import numpy
+
+    from febe.types.arrow import ArrowStreamable
     from febe.types.arrow_rows import ArrowOptions, ArrowTable
 
 R = TypeVar("R")
@@ -97,6 +100,14 @@ class Connection(BaseConnection, Generic[R]):
         """
         return self._run(arrow.fetch_arrow(self._session, sql, args, options))
 
+    def fetch_numpy(self, sql: str, *args: object, options: ArrowOptions | None = None
+                    ) -> dict[str, numpy.ndarray[Any, Any]]:
+        """Run a statement and return its columns as numpy arrays, masked ones where there are NULLs.
+
+        Errors: as `fetch_arrow`; TypeError for a column that numpy has no array for.
+        """
+        return self._run(arrow.fetch_numpy(self._session, sql, args, options))
+
     def stream_arrow(self, sql: str, *args: object, size: int = 1 << 16, options: ArrowOptions | None = None) -> Stream:
         """Run a statement as `stream` does, each batch an Arrow table of at most `size` rows."""
         return Stream(self, Batches(self._session, sql, args, size, arrow.Reader(options, size)))
@@ -118,12 +129,14 @@ class Connection(BaseConnection, Generic[R]):
         """Roll back a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
         return self._run(transaction.finish_prepared(self._session, gid, commit=False))
 
-    def copy_in(self, table: copy.Table, rows: Iterable[Any], *,
+    def copy_in(self, table: copy.Table, rows: Iterable[Any] | ArrowStreamable, *,
                 columns: Sequence[str] | None = None, progress: copy.Progress | None = None,
                 **options: Any) -> Result:
-        """Copy rows into a table, in binary unless `format` and its options say otherwise.
+        """Copy rows or Arrow data into a table, in binary where its types have that, unless `format` says otherwise.
 
-        `table` is a name, or a tuple of schema and name.  Errors: EncodeError that names the row; PostgresError.
+        `table` is a name, or a tuple of schema and name.  Arrow data are what has `__arrow_c_stream__`, such as data
+        frames and DuckDB's relations, or an iterable of such; their columns are found by their names.
+        Errors: EncodeError that names the row; ArrowError for a column that cannot be sent; PostgresError.
         """
         return self._run(copy.copy_records(self._session, table, rows, columns=columns, form=copy_format(options),
                                            progress=progress))
@@ -132,13 +145,24 @@ class Connection(BaseConnection, Generic[R]):
         """Run COPY ... FROM STDIN with bytes, a file, or an iterable of bytes or str.  Errors: PostgresError."""
         return self._run(copy.copy_in(self._session, sql, copy.framed(source), progress))
 
-    def copy_out(self, table: copy.Table, *, columns: Sequence[str] | None = None) -> CopyOut:
-        """Copy a table's rows out, in binary: `with` it, then `for` list of rows."""
-        return CopyOut(self, table, columns)
+    def copy_out(self, table: copy.Table, *, columns: Sequence[str] | None = None,
+                 progress: copy.Progress | None = None, **options: Any) -> CopyOut:
+        """Copy a table's rows out, in binary as `copy_in`: `with` it, then `for` list of rows."""
+        return CopyOut(self, copy.CopyOut(self._session, table, columns, form=copy_format(options), progress=progress))
 
-    def copy_out_bytes(self, sql: str) -> CopyOut:
+    def copy_out_arrow(self, table: copy.Table, *, columns: Sequence[str] | None = None, size: int = 1 << 16,
+                       options: ArrowOptions | None = None, progress: copy.Progress | None = None) -> CopyOut:
+        """Copy a table out as Arrow: `with` it, then `for` Arrow table, of batches of `size` rows."""
+        return CopyOut(self, copy_arrow.ArrowCopyOut(self._session, table, columns, size=size, options=options,
+                                                     progress=progress))
+
+    def copy_out_bytes(self, sql: str, *, progress: copy.Progress | None = None) -> CopyOut:
         """Run COPY ... TO STDOUT: `with` it, then `for` list of pieces, as bytes."""
-        return CopyOut(self, sql, None, bare=True)
+        return CopyOut(self, copy.CopyOut(self._session, sql, bare=True, progress=progress))
+
+    def copy_out_file(self, sql: str, file: Any, *, progress: copy.Progress | None = None) -> Result:
+        """Run COPY ... TO STDOUT and write what comes, as bytes, with the file's `write`.  Errors: PostgresError."""
+        return self._run(copy.copy_to_file(self._session, sql, file, progress))
 
     def listen(self, *channels: str) -> Notifications:
         """Listen to channels: `with` it, then `for` notification."""
@@ -273,10 +297,9 @@ class Transaction:
 class CopyOut:
     """What COPY TO STDOUT gives; `Connection.copy_out` and `copy_out_bytes` make it."""
 
-    def __init__(self, connection: Connection[Any], what: copy.Table, columns: Sequence[str] | None, *,
-                 bare: bool = False) -> None:
+    def __init__(self, connection: Connection[Any], out: copy.CopyOut) -> None:
         self._run = connection._run
-        self._out = copy.CopyOut(connection._session, what, columns, bare=bare)
+        self._out = out
 
     @property
     def result(self) -> Result:
@@ -294,7 +317,7 @@ class CopyOut:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> list[Any]:
+    def __next__(self) -> Any:
         if piece := self._run(self._out.next()):
             return piece
         raise StopIteration

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from febe.flows.query import Flow, Give, run
 
 if TYPE_CHECKING:
+    import numpy
+
     from febe.flows.answer import Answer
     from febe.flows.prepare import Statement
     from febe.flows.session import Session
@@ -48,4 +50,16 @@ def fetch_arrow(session: Session, what: str | Statement, args: tuple[object, ...
     return run(session, what, args, Give(_table, reader=Reader(options)))
 
 
-__all__ = ["Reader", "fetch_arrow", "table"]
+def _arrays(answer: Answer) -> dict[str, numpy.ndarray[Any, Any]]:
+    from febe.types.numpy_columns import numpy_columns
+
+    return numpy_columns(_table(answer))
+
+
+def fetch_numpy(session: Session, what: str | Statement, args: tuple[object, ...],
+                options: ArrowOptions | None = None) -> Flow[dict[str, numpy.ndarray[Any, Any]]]:
+    """All rows, a numpy array for each column."""
+    return run(session, what, args, Give(_arrays, reader=Reader(options)))
+
+
+__all__ = ["Reader", "fetch_arrow", "fetch_numpy", "table"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from febe._kernel.row import row_type
@@ -17,7 +19,7 @@ from febe.protocol.copy import CopyData, CopyDone, CopyFail, CopyInResponse, Cop
 from febe.protocol.errors import Error
 from febe.protocol.simple import CommandComplete, Query
 from febe.protocol.states import State
-from febe.types.copy import CopyColumn, CopyDecoder, CopyEncodeError, CopyEncoder, CopyFormat
+from febe.types.copy import ArrowCopyEncoder, CopyColumn, CopyDecoder, CopyEncodeError, CopyEncoder, CopyFormat
 from febe.types.copy.encoder import frame
 
 Table = str | tuple[str, ...]
@@ -32,11 +34,13 @@ class CopyAnswer(Answer):
 
     direction = ""
     """`in` or `out`, when the server has said so."""
-    decoder: CopyDecoder | None = None
+    decoder: Any = None
+    """Takes the messages' data and gives rows or batches, where they are not wanted as they are."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, None)
         self.data: list[Any] = []
+        self.received = 0
 
     def _copy_in(self, _: CopyInResponse) -> None:
         self.direction = "in"
@@ -49,6 +53,7 @@ class CopyAnswer(Answer):
     def _copy_data(self, run: CopyDataRun) -> None:
         if self.is_abandoned:
             return
+        self.received += run.end - run.start
         if self.decoder is None:
             self.data.extend(run.bodies())
         else:
@@ -101,7 +106,7 @@ async def begin(session: Session, sql: str, answer: CopyAnswer, direction: str) 
 
 
 async def copy_in(session: Session, sql: str, pieces: Any, progress: Progress | None = None,
-                  encoder: CopyEncoder | None = None) -> Result:
+                  encoder: CopyEncoder | ArrowCopyEncoder | None = None) -> Result:
     """Run COPY FROM STDIN with CopyData messages that `pieces` gives.
 
     Whatever ends the pieces early fails the COPY, so that nothing of it stays.  Errors: PostgresError, what the pieces
@@ -145,14 +150,18 @@ async def _fail(session: Session, answer: CopyAnswer, error: BaseException) -> N
 
 
 class CopyOut:
-    """COPY TO STDOUT, taken piece by piece: rows where there is a decoder, else the bytes of the messages."""
+    """COPY TO STDOUT, taken piece by piece: rows of a table, or with `bare` the bytes that a statement gives."""
 
-    def __init__(self, session: Session, what: Table, columns: Sequence[str] | None, *, bare: bool) -> None:
+    def __init__(self, session: Session, what: Table, columns: Sequence[str] | None = None, *, bare: bool = False,
+                 form: CopyFormat | None = None, progress: Progress | None = None) -> None:
         self.session = session
         self.what = what
         self.names = columns
         self.bare = bare
+        self.form = form
+        self.progress = progress
         self.result = Result("")
+        self._rows = 0
         self._answer: CopyAnswer | None = None
 
     async def open(self) -> None:
@@ -162,11 +171,10 @@ class CopyOut:
             assert isinstance(self.what, str)
             sql = self.what
         else:
-            form = CopyFormat(format="binary")
             found = await columns_of(session, self.what, self.names)
-            names = tuple(column.name for column in found)
-            answer.decoder = CopyDecoder(form, found, row=row_type(names))
-            sql = statement(self.what, names, "TO STDOUT", form)
+            form = self.form or _form_of([column.codec.decode_binary for column in found])
+            answer.decoder = self.decoder(form, found)
+            sql = statement(self.what, [column.name for column in found], "TO STDOUT", form)
         await session.admission()
         session.hold()
         try:
@@ -175,6 +183,14 @@ class CopyOut:
             session.release()
             raise
         self._answer = answer
+
+    def decoder(self, form: CopyFormat, found: Sequence[CopyColumn]) -> Any:
+        """Make what reads the messages' data."""
+        return CopyDecoder(form, found, row=row_type(tuple(column.name for column in found)))
+
+    def count(self, data: list[Any]) -> int:
+        """How many rows these are; 0 where nobody can tell."""
+        return 0 if self.bare else len(data)
 
     async def next(self) -> list[Any]:
         """What has come, empty at the end.  Errors: PostgresError, CopyError, ConnectionLost."""
@@ -187,6 +203,9 @@ class CopyOut:
         if not data:
             answer.check()
             self.result = Result(answer.tag)
+        elif self.progress is not None:
+            self._rows += self.count(data)
+            self.progress(self._rows, answer.received)
         return data
 
     async def close(self) -> None:
@@ -211,7 +230,13 @@ async def columns_of(session: Session, table: Table, names: Sequence[str] | None
     statement = Statement(f"SELECT {wanted} FROM {named(table)}", False)
     await session.admission()
     await describe(session, statement)
-    return [CopyColumn(name=column.name, codec=session.types.by_oid(column.type_oid)) for column in statement.columns]
+    return [CopyColumn(name=column.name, codec=session.types.by_oid(column.type_oid), typmod=column.type_modifier)
+            for column in statement.columns]
+
+
+def _form_of(functions: Sequence[object]) -> CopyFormat:
+    """Binary, or text where a column's type has no such function for binary."""
+    return CopyFormat(format="text" if None in functions else "binary")
 
 
 def named(table: Table) -> str:
@@ -227,12 +252,19 @@ def statement(table: Table, names: Sequence[str] | None, direction: str, form: C
 
 async def copy_records(session: Session, table: Table, rows: Any, *, columns: Sequence[str] | None = None,
                        form: CopyFormat | None = None, progress: Progress | None = None) -> Result:
-    """Copy rows into a table, in binary unless a format is given.
+    """Copy rows or Arrow data into a table.
 
-    Errors: EncodeError that names row and column; PostgresError.
+    Without a format it is binary where every column's type has that, and else text.
+    Errors: EncodeError that names row and column; ArrowError; PostgresError.
     """
-    form = form or CopyFormat(format="binary")
+    first, rows = await _peek(rows)
+    if hasattr(first, "__arrow_c_stream__"):
+        from febe.flows.copy_arrow import copy_arrow
+
+        return await copy_arrow(session, table, rows, columns=columns, form=form, progress=progress)
     found = await columns_of(session, table, columns)
+    if form is None:
+        form = _form_of([column.codec.encode_binary for column in found])
     encoder = CopyEncoder(form, found)
     names = [column.name for column in found]
     try:
@@ -240,6 +272,29 @@ async def copy_records(session: Session, table: Table, rows: Any, *, columns: Se
                              encoder)
     except CopyEncodeError as error:
         raise EncodeError(f"row {error.row}, column {error.name!r}: {error.reason}", value=error.value) from error
+
+
+async def _peek(rows: Any) -> tuple[Any, Any]:
+    """The first of rows or of Arrow tables, None where there is none, and all of them."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        return rows, rows
+    if isinstance(rows, AsyncIterable):
+        following = aiter(rows)
+        async for first in following:
+            return first, _chained(first, following)
+        return None, ()
+    if isinstance(rows, list | tuple):
+        return rows[0] if rows else None, rows
+    left = iter(rows)
+    for first in left:
+        return first, chain((first,), left)
+    return None, ()
+
+
+async def _chained(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    yield first
+    async for one in rest:
+        yield one
 
 
 async def encoded(encoder: CopyEncoder, rows: Iterable[Any] | AsyncIterable[Any]) -> Any:
@@ -264,11 +319,12 @@ async def encoded(encoder: CopyEncoder, rows: Iterable[Any] | AsyncIterable[Any]
 async def framed(source: Any) -> Any:
     """Bytes, a file, or an iterable of bytes as CopyData messages."""
     if isinstance(source, bytes | bytearray | memoryview):
-        data = source
-        source = (data[at:at + _PIECE] for at in range(0, len(data), _PIECE))
+        for at in range(0, len(source), _PIECE):
+            yield frame(_bytes(source[at:at + _PIECE]))
     elif hasattr(source, "read"):
-        source = _read(source)
-    if isinstance(source, AsyncIterable):
+        while piece := await _settled(source.read(_PIECE)):
+            yield frame(_bytes(piece))
+    elif isinstance(source, AsyncIterable):
         async for piece in source:
             yield frame(_bytes(piece))
     else:
@@ -276,9 +332,21 @@ async def framed(source: Any) -> Any:
             yield frame(_bytes(piece))
 
 
-def _read(file: Any) -> Iterator[Any]:
-    while piece := file.read(_PIECE):
-        yield piece
+async def copy_to_file(session: Session, sql: str, file: Any, progress: Progress | None = None) -> Result:
+    """Run COPY TO STDOUT and write what comes to a file, plain or asynchronous.  Errors: PostgresError; the file's."""
+    out = CopyOut(session, sql, bare=True, progress=progress)
+    await out.open()
+    try:
+        while pieces := await out.next():
+            await _settled(file.write(b"".join(pieces)))
+    finally:
+        await out.close()
+    return out.result
+
+
+async def _settled(given: Any) -> Any:
+    """What a method of a file gives, waited for where the file is asynchronous."""
+    return await given if inspect.isawaitable(given) else given
 
 
 def _bytes(piece: Any) -> bytes:
@@ -289,5 +357,5 @@ def _bytes(piece: Any) -> bytes:
     return bytes(piece)
 
 
-__all__ = ["CopyOut", "Progress", "Table", "columns_of", "copy_in", "copy_records", "framed", "named",
+__all__ = ["CopyOut", "Progress", "Table", "columns_of", "copy_in", "copy_records", "copy_to_file", "framed", "named",
            "statement"]

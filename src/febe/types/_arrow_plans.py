@@ -25,6 +25,8 @@ _INTEGERS = {  # struct code, and the types that hold every value of the format;
     "L": ("Q", (NUMERIC,)),
 }
 _WIDTHS = {INT2: 2, INT4: 4, OID: 4, INT8: 8}
+_RANGES = {INT2: ("int2", -(2**15), 2**15 - 1), INT4: ("int4", -(2**31), 2**31 - 1), OID: ("oid", 0, 2**32 - 1),
+           INT8: ("int8", 0, 2**63 - 1)}  # only uint64 is wider than int8, and read as signed it is negative
 
 _FLOATS = {"e": ("h", (15, 10)), "f": ("i", (31, 23)), "g": ("q", (63, 52))}  # positions of sign and of fraction's end
 _SINGLE, _DOUBLE = (31, 23), (63, 52)
@@ -90,7 +92,7 @@ def _number(name: str, form: str, oid: int, binary: bool) -> Plan | None:
         if oid in _STRINGS:
             oid, binary = types[0], False
         if oid not in types:
-            return None
+            return _narrowed(name, code, oid, binary)
         if oid == NUMERIC:
             return Plan(name=name, layout="words", code=code, form="numeric", binary=binary)
         if binary:
@@ -123,6 +125,17 @@ def _number(name: str, form: str, oid: int, binary: bool) -> Plan | None:
             return Plan(name=name, layout="words", code="?", form="fixed", width=1)
         return Plan(name=name, layout="words", code="?", form="boolean")
     return None
+
+
+def _narrowed(name: str, code: str, oid: int, binary: bool) -> Plan | None:
+    """Integers of a wider type, each of which is looked at: a data frame has int64 wherever nobody chose another."""
+    if oid not in _RANGES:
+        return None
+    plan = Plan(name=name, layout="words", code=code, form="integer", type_name=_RANGES[oid][0], whole=True)
+    plan.rebase = _rebase(1, 1, 0, *_RANGES[oid][1:])
+    if binary:
+        plan.form, plan.width = "fixed", _WIDTHS[oid]
+    return plan
 
 
 def _moment(name: str, form: str, oid: int, binary: bool) -> Plan | None:

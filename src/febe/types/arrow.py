@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from febe._kernel.arrow import ArrowEncoder, ArrowValueError, Plan
 from febe.types._arrow_abi import EMPTY, GET, LAST_ERROR, READ, Array, Schema, Stream, capsule_pointer, memory, release
@@ -22,12 +22,19 @@ __all__ = [
     "ArrowError",
     "ArrowField",
     "ArrowReader",
+    "ArrowStreamable",
     "ArrowValueError",
     "RecordBatch",
     "encoder_for",
     "plans_for",
     "read_stream",
 ]
+
+
+class ArrowStreamable(Protocol):
+    """What gives an Arrow stream: data frames, tables, readers, DuckDB's relations (Arrow: "PyCapsule Interface")."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
 class ArrowError(OSError):

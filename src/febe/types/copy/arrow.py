@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from febe._kernel import assembly, copy_assembly
+from febe._kernel import assembly, copy_assembly, kinds
 from febe._kernel.arrow import ArrowEncoder
 from febe._kernel.columns import blank
+from febe.types import oids
+from febe.types._arrow_plans import plan_for
+from febe.types._codec import Codec, Registry
+from febe.types._shapes import DomainOf, EnumOf
 from febe.types.arrow import ArrowField, RecordBatch, plans_for, read_stream
 from febe.types.copy.encoder import BINARY_HEADER, BINARY_TRAILER, CopyEncoder, Framing, frame
 from febe.types.copy.errors import CopyError
@@ -17,6 +21,30 @@ _SPARE = 16
 _LIMIT = 0x3FFFFFFE
 _STEP = 4096
 """The most rows at a time: their values stay in the processor's caches."""
+
+
+_CLOCK = frozenset((oids.DATE, oids.TIME, oids.TIMESTAMP, oids.TIMETZ))
+"""Types that would drop a time zone without a word (manual: "Date/Time Types")."""
+
+
+def type_to_send(column: ArrowField, codec: Codec, registry: Registry, binary: bool) -> int:
+    """Give the type OID to plan a column with whose target is `codec`; 0 when it cannot be sent in the format.
+
+    A domain is its base type, and an enum or citext a string.  In text any number, date, time or string may stand for
+    any type: the server reads its text, as it reads that of a file.
+    """
+    while isinstance(codec.shape, DomainOf):
+        codec = registry.by_oid(codec.shape.base)
+    oid = codec.oid
+    if isinstance(codec.shape, EnumOf) or codec.encode_binary == kinds.STRING_BINARY:
+        oid = oids.TEXT
+    values = column.dictionary.format if column.dictionary is not None else None
+    if plan_for(column.name, column.format, values, oid, binary) is not None:
+        return oid
+    zoned = column.format.startswith("ts") and column.format[4:] != ""
+    if binary or (zoned and oid in _CLOCK):
+        return 0
+    return oids.TEXT if plan_for(column.name, column.format, values, oids.TEXT, False) is not None else 0
 
 
 class _Rows:

@@ -11,11 +11,15 @@ from febe.types.copy.errors import CopyError
 
 @dataclass(slots=True, kw_only=True)
 class CopyColumn:
-    """Its name, how its values are read and written, and whether the option DEFAULT may ask for its default."""
+    """Its name, how its values are read and written, and whether the option DEFAULT may ask for its default.
+
+    `typmod` is the type modifier, which tells a numeric's scale.
+    """
 
     name: str
     codec: Codec
     has_default: bool = False
+    typmod: int = -1
 
 
 def decoders(columns: Sequence[CopyColumn], binary: bool) -> list[Decode]:
