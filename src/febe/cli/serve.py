@@ -12,10 +12,9 @@ import click
 from rich.console import Console
 
 from febe.cli.access import Access, access_options
-from febe.cli.own_engine import is_engine, load_engine
+from febe.cli.sources import open_engine
 from febe.cli.tls import server_gss, server_tls
-from febe.server import Engine, Listener, is_loopback, run
-from febe.server.catalog import Catalog
+from febe.server import Listener, is_loopback, run
 
 __all__ = ["serve"]
 
@@ -49,8 +48,8 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
-    PACKAGE.MODULE:ENGINE serves an engine of your own.
-    Without a SOURCE the server starts with an empty database in memory.  sc://HOST:PORT serves a Spark Connect server.
+    PACKAGE.MODULE:ENGINE serves an engine of your own, sc://HOST:PORT a Spark Connect server, postgresql://... a
+    PostgreSQL.  Without a SOURCE the server starts with an empty database in memory.
 
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
     SCRAM-SHA-256; with access rules, they decide.  An address beyond this machine needs users or rules.
@@ -77,8 +76,8 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
             screen.print(f'febe: ready: psql "host={where} port={listener.port} user={access.somebody} dbname=demo"')
 
     try:
-        with contextlib.closing(_opened(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
-            run(Catalog(engine), ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
+        with contextlib.closing(open_engine(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
+            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
                 rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab))
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None
@@ -88,45 +87,6 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
         raise click.ClickException(f"cannot listen on {host}:{port}: {failure.strerror or failure}") from None
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-
-
-def _opened(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
-    """The engine with everything loaded, telling what it is at."""
-    if any(is_engine(name) for name in names):
-        if len(names) > 1 or read_only or memory_limit:
-            raise click.UsageError("an engine of one's own is served alone, without --read-only and --memory-limit")
-        return load_engine(names[0])
-    if any(name.startswith("sc://") for name in names):
-        return _spark(screen, names, read_only=read_only, memory_limit=memory_limit)
-    import duckdb
-
-    from febe.engines.duckdb import DuckDBEngine, Source, SourceError
-
-    def tell(source: Source) -> None:
-        status.update(f"loading {source.name}")
-        more = f" and {len(source.paths) - 1} more" if len(source.paths) > 1 else ""
-        screen.print(f"febe: loading {source.name} from {source.paths[0].name}{more}")
-
-    try:
-        with screen.status("starting") as status:
-            return DuckDBEngine(*names, read_only=read_only, memory_limit=memory_limit, on_source=tell)
-    except (SourceError, duckdb.Error) as failure:
-        raise click.ClickException(str(failure)) from None
-
-
-def _spark(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
-    if len(names) > 1 or read_only or memory_limit:
-        raise click.UsageError("a Spark Connect server is served alone, without --read-only and --memory-limit: what "
-                               "may be read and written is Spark's to say")
-    try:
-        from febe.engines.spark import SparkEngine
-    except ImportError as missing:
-        raise click.ClickException(f"Spark needs more packages: pip install 'febe[spark]' ({missing})") from None
-    try:
-        with screen.status(f"connecting to {names[0]}"):
-            return SparkEngine(names[0])
-    except OSError as failure:
-        raise click.ClickException(str(failure)) from None
 
 
 def _hosts(host: str, unix_socket: Path | None) -> list[str]:

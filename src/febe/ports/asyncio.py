@@ -67,6 +67,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._received_size = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._attended: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._held_back = False
         self._reading_paused = False
@@ -144,6 +145,16 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         # Whoever sets a result takes it away; a cancelled one is passed over.
         self._waiter = waiter = self._new_future()
         return waiter
+
+    async def attend(self, future: asyncio.Future[None]) -> None:
+        """Wait for something else than bytes.  Errors: ConnectionLost, when the peer goes away first."""
+        if self._ended is not None:
+            raise self._lost()
+        self._attended = future
+        try:
+            await future
+        finally:
+            self._attended = None
 
     def take(self) -> bytes:
         """All that has arrived."""
@@ -307,8 +318,9 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         if self._ended is not None:
             return
         self._ended = why
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(self._lost())
+        for waiter in (self._waiter, self._attended):
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(self._lost())
         self._interrupt_until_done()
 
     def _interrupt_until_done(self) -> None:

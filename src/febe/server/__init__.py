@@ -50,7 +50,7 @@ async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
                 authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
                 tls: ServerTLS | None = None, gss: ServerGSS | None = None,
-                session: type[Session] = Session, replication: type[Session] | None = None) -> Listener:
+                session: type[Session] | None = None, replication: type[Session] | None = None) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their

@@ -239,6 +239,9 @@ class Engine(ABC):
     blocking: bool = True
     """True: session methods are called in a worker thread.  False: on the event loop, so they must answer at once."""
 
+    session: type[Any] | None = None
+    """The subclass of `febe.server.Session` that speaks with this engine's clients; None: that class itself."""
+
     @abstractmethod
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> EngineSession:
         """Open a session for an authenticated client."""

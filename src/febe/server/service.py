@@ -35,12 +35,12 @@ class Service:
 
     def __init__(self, engine: Engine, *, users: UserSource | None = None, authentication: str | None = None,
                  rules: AccessRules | None = None, limits: Limits | None = None,
-                 tls: ServerTLS | None = None, gss: ServerGSS | None = None, session: type[Session] = Session,
+                 tls: ServerTLS | None = None, gss: ServerGSS | None = None, session: type[Session] | None = None,
                  replication: type[Session] | None = None) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
         self.engine = engine
-        self.session = session
+        self.session: type[Session] = session or engine.session or Session
         self.replication = replication
         self.users = Users(users)
         self.rules = rules if rules is not None else _same_for_all(authentication, users)
