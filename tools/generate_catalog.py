@@ -116,6 +116,9 @@ def main() -> None:
             | {"enumvals": pa.list_(TEXT), "boot_val": TEXT})
         save("febe_keyword", con.execute("select * from pg_get_keywords() order by word").fetchall(),
              {"word": TEXT, "catcode": TEXT, "barelabel": pa.bool_(), "catdesc": TEXT, "baredesc": TEXT})
+        save("febe_encoding", con.execute("select n, pg_encoding_to_char(n) from generate_series(0, 100) as n where "
+                                          "pg_encoding_to_char(n) <> ''").fetchall(),
+             {"number": pa.int32(), "name": TEXT})
         save("febe_token", con.execute("select * from ts_token_type('default') order by tokid").fetchall(),
              {"tokid": pa.int32(), "alias": TEXT, "description": TEXT})
     lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}"

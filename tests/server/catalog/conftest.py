@@ -17,6 +17,22 @@ from tests.peers.postgres import Postgres  # noqa: E402
 SCHEMA = Path(__file__).with_name("schema.sql")
 DATABASE = "catalogs"
 
+# What the two say differently: DuckDB's macros are functions, its names for types are composites and domains.
+IN_DUCKDB = (
+    "create type main.pair as struct(x integer, y text)",
+    "create type main.tag as text",
+    "create macro main.plus_one(a) as a + 1",
+    "create macro main.area(w integer, h integer) as w * h",
+    "comment on macro main.plus_one is 'one more'",
+)
+IN_POSTGRES = (
+    "create type main.pair as (x integer, y text)",
+    "create domain main.tag as text",
+    "create function main.plus_one(a anyelement) returns anyelement language sql as '(a + 1)'",
+    "create function main.area(w integer, h integer) returns integer language sql as '(w * h)'",
+    "comment on function main.plus_one is 'one more'",
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Place:
@@ -44,7 +60,7 @@ def served() -> Iterator[Place]:
     with febe_server.running() as server:
         place = Place(host=server.host, port=server.port)
         with psycopg.connect(**place.parameters(), autocommit=True) as con:
-            for statement in statements():
+            for statement in (*statements(), *IN_DUCKDB):
                 con.execute(statement)
         yield place
 
@@ -56,6 +72,7 @@ def beside(pg18: Postgres) -> Place:
     pg18.psql(f"create database {DATABASE}")
     with psycopg.connect(**place.parameters(), autocommit=True) as con:
         for statement in ("create schema main", "drop schema public", "drop extension plpgsql",
-                          f"alter database {DATABASE} set search_path = main", "set search_path = main", *statements()):
+                          f"alter database {DATABASE} set search_path = main", "set search_path = main",
+                          "set check_function_bodies = off", *statements(), *IN_POSTGRES):
             con.execute(statement)
     return place

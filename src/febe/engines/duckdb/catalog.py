@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import duckdb
@@ -103,11 +103,26 @@ class _Describer:
         for row in self._rows(f"FROM duckdb_functions() WHERE {mine} AND NOT internal AND macro_definition IS NOT "
                               "NULL"):
             table = row["function_type"] == "table_macro"
+            kinds = row["parameter_types"]
+            result = Type(oid=oids.RECORD) if table else self._result(row, kinds)
             found[row["schema_name"]].append(Function(
-                name=row["function_name"], arguments=[(name, Type(oid=oids.ANYELEMENT)) for name in row["parameters"]],
-                result=Type(oid=oids.RECORD if table else oids.ANYELEMENT if row["parameters"] else oids.TEXT),
-                returns_set=table, body=row["macro_definition"], comment=row["comment"]))
+                name=row["function_name"], result=result, returns_set=table, body=row["macro_definition"],
+                comment=row["comment"], arguments=[
+                    (name, Type(oid=oids.ANYELEMENT) if kind is None else self._type(kind))
+                    for name, kind in zip(row["parameters"], kinds, strict=True)]))
         return found
+
+    def _result(self, row: dict[str, Any], kinds: Sequence[str | None]) -> Type:
+        """What a macro of typed parameters gives; of others it depends on what they are given."""
+        if None in kinds:
+            return Type(oid=oids.ANYELEMENT)
+        given = ", ".join(f"CAST(NULL AS {kind})" for kind in kinds)
+        name = f"{quoted(row['schema_name'])}.{quoted(row['function_name'])}"
+        try:
+            return self._type(str(self._rows(f"SELECT typeof({name}({given})) AS type")[0]["type"]))
+        except duckdb.Error:
+            # it reads what is not there any more
+            return Type(oid=oids.TEXT)
 
     def _sequences(self, mine: str) -> dict[str, list[SequenceObject]]:
         found: dict[str, list[SequenceObject]] = defaultdict(list)
@@ -154,8 +169,10 @@ class _Describer:
         if default is not None and default.upper() in ("NULL", ""):
             default = None
         generated = bool(row.get("is_generated"))
+        if default is not None:
+            default = _default(_bare(default, row["data_type"]) if generated else default, kind)
         return Attribute(name=row["column_name"], type=kind, not_null=not row["is_nullable"], generated=generated,
-                         default=None if default is None else _default(default, kind), comment=row["comment"])
+                         default=default, comment=row["comment"])
 
     def _constraints(self, table: dict[str, Any], rows: Rows) -> list[Constraint]:
         found: list[Constraint] = []
@@ -227,10 +244,14 @@ def _default(text: str, kind: Type) -> str:
         return f"{text}::{quoted(kind.name)}"
     if text.startswith("nextval('") and text.endswith("')"):
         return text[:-1] + "::regclass)"
-    try:
-        return sqlglot.parse_one(text, dialect="duckdb").sql(dialect="postgres")
-    except SqlglotError:
-        return text
+    made = _expression(text)
+    return made.lower() if made in ("TRUE", "FALSE") else made
+
+
+def _bare(text: str, kind: str) -> str:
+    """An expression without the cast to the column's type that DuckDB puts around it."""
+    tail = f" AS {kind})"
+    return text[len("CAST("):-len(tail)] if text.startswith("CAST(") and text.endswith(tail) else text
 
 
 def _expression(text: str) -> str:

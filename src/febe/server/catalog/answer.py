@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from febe.server.catalog import builtin, errors
@@ -15,6 +16,7 @@ from febe.types.oids import TYPE_DATA
 if TYPE_CHECKING:
     from febe.server.catalog.engine import CatalogSession
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OIDS = {row[1]: row[0] for row in TYPE_DATA}
 _NAMES = {row[0]: row[1] for row in TYPE_DATA}
 # What a type of the private database is where nothing said which of PostgreSQL's was meant.
@@ -41,13 +43,14 @@ class Answer(Prepared):
         self._session = session
         self._wanted = wanted
         self.columns, self.parameters, self._kinds = describe(session, wanted, given)
+        self._sql = _fetched(wanted.sql, self._kinds)
 
     def execute(self, values: Sequence[Any]) -> Result:
         """Run."""
         con = self._session.connection(self._wanted)
         named = {str(i + 1): _taken(value, self.parameters[i]) for i, value in enumerate(values)}
         with errors.translated():
-            rows = con.execute(self._wanted.sql, named or None).fetchall()
+            rows = con.execute(self._sql, named or None).fetchall()
             names = {kind: self._names(con, kind, rows) for kind in set(self._kinds)
                      if kind is not None and (kind in REG or element(kind) in REG)}
         makers = [(i, _maker(kind, names.get(kind or "", {}))) for i, kind in enumerate(self._kinds)]
@@ -118,6 +121,19 @@ def _kind_of(bound: str) -> str:
     return _KINDS.get(bound, "numeric" if bound.startswith("DECIMAL") else "text")
 
 
+def _fetched(sql: str, kinds: Sequence[str | None]) -> str:
+    """The query with its moments as microseconds, which DuckDB makes objects of without other packages."""
+    if "timestamptz" not in kinds:
+        return sql
+    columns = [f"c{i}" for i in range(len(kinds))]
+    chosen = [f"epoch_us({one})" if kind == "timestamptz" else one for one, kind in zip(columns, kinds, strict=True)]
+    return f"SELECT {', '.join(chosen)} FROM ({sql}) AS q({', '.join(columns)})"
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
 def _maker(kind: str | None, names: dict[int, str]) -> Any:
     """What makes a value of the private database one that is sent as `kind`; None: it is one."""
     if kind in REG:
@@ -126,6 +142,8 @@ def _maker(kind: str | None, names: dict[int, str]) -> Any:
             made.oid = value
             return made
         return name
+    if kind == "timestamptz":
+        return _moment
     if kind is not None and element(kind) in REG:
         one = _maker(element(kind), names)
         return lambda values: [None if value is None else one(value) for value in values]

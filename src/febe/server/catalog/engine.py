@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from febe.server.catalog import builtin
 from febe.server.catalog.answer import Answer
 from febe.server.catalog.description import Database
-from febe.server.catalog.live import Live
+from febe.server.catalog.live import LOOKED_UP, Live
 from febe.server.catalog.rewrite import LIVE, NotOurs, Rewritten, rewrite
 from febe.server.catalog.rows import Oids
 from febe.server.catalog.snapshot import Snapshot
@@ -94,6 +94,7 @@ class CatalogSession(EngineSession):
         self.inner = inner
         self.user = user
         self.database = database
+        self.oids = catalog.oids
         self._catalog = catalog
         self._con: duckdb.DuckDBPyConnection | None = None
         self._snapshot: Snapshot | None = None
@@ -224,7 +225,7 @@ class CatalogSession(EngineSession):
         for view in wanted.views:
             names |= store.view(view)
         self._snapshot.ensure(names)
-        for name in names & (LIVE | {"febe_setting_now"}):
+        for name in names & (LIVE | LOOKED_UP):
             self._live.fill(self._con, name)
         return self._con
 

@@ -29,7 +29,7 @@ _USERS = {"user": "user", "current_role": "current_role"}
 # System columns: every row is of its relation, and of the transaction that initdb is.
 _HIDDEN = {"tableoid": ("oid", "CAST({} AS UINTEGER)"), "xmin": ("xid", "CAST(2 AS UINTEGER)"),
            "xmax": ("xid", "CAST(0 AS UINTEGER)")}
-_SETS = frozenset(("aclexplode", "_pg_expandarray", "pg_options_to_table"))
+_SETS = frozenset(("aclexplode", "_pg_expandarray", "pg_options_to_table", "pg_listening_channels"))
 _SYSTEM = ("pg_", "_pg_", "has_", "inet_", "txid_", "to_reg", "col_desc", "obj_desc", "shobj_", "current_set",
 "current_schemas")
 # Of information_schema: a column's type, or that below its domain.
@@ -92,6 +92,8 @@ class Expressions(ABC):
                 kind, text = _HIDDEN[node.name]
                 node.replace(exp.maybe_parse(text.format(oid), dialect="duckdb"))
                 return kind
+        if not seen and node.table and scope.lacks(node.table, node.name) and not self.foreign:
+            raise EngineError(f"column {node.table}.{node.name} does not exist", sqlstate="42703")
         if node.db in SCHEMAS:
             node.set("db", None)
             return scope.find(node.table, node.name)[1]
@@ -284,6 +286,30 @@ class Expressions(ABC):
             return next((kind for kind in kinds if kind and kind.startswith("_")), "text")
         return "bool"
 
+    def like(self, node: Node, scope: Scope, tables: dict[str, Columns]) -> str | None:
+        """LIKE, whose patterns the private database reads without PostgreSQL's escape character."""
+        kind = self.comparison(node, scope, tables)
+        pattern = node.expression
+        if isinstance(pattern, exp.Any):
+            items = as_type(pattern.this.unnest(), "VARCHAR[]")
+            one = exp.Escape(this=type(node)(this=node.this.copy(), expression=exp.column("febe_e")),
+                             expression=exp.Literal.string("\\"))
+            node.replace(exp.func("coalesce", exp.func("list_bool_or", exp.func("list_transform", items, exp.Lambda(
+                this=one, expressions=[exp.to_identifier("febe_e")]))), exp.false()))
+        elif not isinstance(node.parent, exp.Escape) and not (
+                isinstance(pattern, exp.Literal) and "\\" not in pattern.name):
+            node.replace(exp.Escape(this=node.copy(), expression=exp.Literal.string("\\")))
+        return kind
+
+    def moment(self, node: Node, scope: Scope, tables: dict[str, Columns]) -> str | None:
+        node.replace(exp.Anonymous(this="now"))
+        return "timestamptz"
+
+    def escaped(self, node: Node, scope: Scope, tables: dict[str, Columns]) -> str | None:
+        """E'...', whose escapes the parser has read."""
+        node.replace(exp.Literal.string(node.name))
+        return None
+
     def any(self, node: exp.Any, kind: str) -> None:
         inner = node.this
         while isinstance(inner, exp.Paren):
@@ -356,7 +382,8 @@ _VISITS: dict[type[object], Visit] = {
     exp.EQ: Expressions.comparison, exp.NEQ: Expressions.all_of, exp.LT: Expressions.comparison,
     exp.GT: Expressions.comparison,
     exp.LTE: Expressions.comparison, exp.GTE: Expressions.comparison, exp.RegexpLike: Expressions.comparison,
-    exp.RegexpILike: Expressions.comparison, exp.Like: Expressions.comparison, exp.ILike: Expressions.comparison,
+    exp.RegexpILike: Expressions.comparison, exp.Like: Expressions.like, exp.ILike: Expressions.like,
+    exp.ByteString: Expressions.escaped, exp.CurrentTimestamp: Expressions.moment,
     exp.DPipe: Expressions.comparison, exp.In: Expressions.contained, exp.Dot: Expressions.dot,
     exp.Window: Expressions.passed, exp.Filter: Expressions.passed, exp.Explode: Expressions.first,
 }

@@ -23,13 +23,26 @@ def _definition(classid: int, key: str = "a::UINTEGER") -> str:
     return _lookup("febe_definition", key, "febe_text", f" AND febe_class = {classid}")
 
 
+_AMBIGUOUS = {"regproc": "WHEN (SELECT count(*) FROM febe_in_regprocedure WHERE febe_key = a::VARCHAR) > 1 THEN "
+                         "error('42725:more than one function named \"' || a::VARCHAR || '\"') "}
+
+
 def _reg_in(kind: str, missing: str, sqlstate: str) -> str:
     return (f"CASE WHEN a IS NULL THEN NULL WHEN regexp_full_match(a::VARCHAR, '[0-9]+') THEN a::VARCHAR::UINTEGER "
             f"WHEN a::VARCHAR = '-' THEN 0::UINTEGER "
+            f"{_AMBIGUOUS.get(kind, '')}"
             f"ELSE coalesce({_named(kind)}, error('{sqlstate}:' || {missing})) END")
 
 
 def _named(kind: str) -> str:
+    if kind == "regprocedure":
+        types = ("(SELECT coalesce(list(t.febe_o ORDER BY k.i), []) FROM (SELECT unnest(list_filter(string_split("
+                 "regexp_extract(a, '[(](.*)[)]', 1), ','), lambda febe_e: trim(febe_e) <> '')) AS x, "
+                 "generate_subscripts(string_split(a, ','), 1) AS i) AS k LEFT JOIN (SELECT febe_key, "
+                 "any_value(febe_o) AS febe_o FROM febe_in_regtype GROUP BY febe_key) AS t "
+                 "ON t.febe_key = trim(k.x) WHERE k.x IS NOT NULL)")
+        return ("(SELECT any_value(febe_o) FROM febe_in_regprocedure WHERE febe_key = trim(split_part(replace("
+                f"a::VARCHAR, '\"', ''), '(', 1)) AND febe_types = {types})")
     return f"(SELECT any_value(febe_o) FROM febe_in_{kind} WHERE febe_key = replace(a::VARCHAR, '\"', ''))"
 
 
@@ -119,7 +132,9 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "pg_get_ruledef": [("a", _definition(2618)), ("a, b", _definition(2618))],
     "pg_get_triggerdef": [("a", "NULL::VARCHAR"), ("a, b", "NULL::VARCHAR")],
     "pg_get_functiondef": [("a", _definition(1255))],
-    "pg_get_expr": [("a, b", "a::VARCHAR"), ("a, b, c", "a::VARCHAR")],
+    # pretty: without the parentheses around the whole
+    "pg_get_expr": [("a, b", "a::VARCHAR"), ("a, b, c", "CASE WHEN c AND regexp_full_match(a, "
+                     "'[(](?:[^()]|[(][^()]*[)])*[)]') THEN a[2:-2] ELSE a END")],
     "pg_get_partkeydef": [("a", "NULL::VARCHAR")],
     "pg_get_partition_constraintdef": [("a", "NULL::VARCHAR")],
     "pg_get_statisticsobjdef": [("a", "NULL::VARCHAR")],
@@ -158,8 +173,10 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "pg_database_size": [("a", "getvariable('febe_database_size')::BIGINT")],
     "pg_tablespace_size": [("a", "getvariable('febe_database_size')::BIGINT")],
     "pg_size_pretty": [("a", SIZE_PRETTY)],
-    "pg_encoding_to_char": [("a", "CASE a WHEN 6 THEN 'UTF8' WHEN 0 THEN 'SQL_ASCII' ELSE '' END")],
-    "pg_char_to_encoding": [("a", "CASE upper(a) WHEN 'UTF8' THEN 6 WHEN 'SQL_ASCII' THEN 0 ELSE -1 END")],
+    "pg_encoding_to_char": [("a", "coalesce((SELECT any_value(k.name) FROM builtin.febe_encoding k WHERE "
+                                  "k.number = a), '')")],
+    "pg_char_to_encoding": [("a", "coalesce((SELECT any_value(k.number) FROM builtin.febe_encoding k WHERE "
+                                  "k.name = upper(a)), -1)")],
     "pg_tablespace_location": [("a", "''")],
     "pg_tablespace_databases": [("a", "getvariable('febe_database_oid')::UINTEGER")],
     "pg_is_in_recovery": [("", "false")],
@@ -225,6 +242,10 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "inet_server_addr": [("", "NULL::VARCHAR")], "inet_client_addr": [("", "NULL::VARCHAR")],
     "inet_server_port": [("", "NULL::INTEGER")], "inet_client_port": [("", "NULL::INTEGER")],
     "age": [("a", "0")], "mxid_age": [("a", "0")],
+    "pg_listening_channels": [("", "(SELECT coalesce(list(febe_key), []) FROM febe_channel)")],
+    "oidvectortypes": [("a", "(SELECT coalesce(string_agg((SELECT any_value(febe_text) FROM febe_type WHERE febe_o = "
+                             "k.x), ', ' ORDER BY k.i), '') FROM (SELECT unnest(a) AS x, generate_subscripts(a, 1) AS "
+                             "i) AS k)")],
     "pg_trigger_depth": [("", "0")],
     "pg_current_xact_id_if_assigned": [("", "NULL::VARCHAR")],
     "aclexplode": [("a", ACL_EXPLODE)],
@@ -276,7 +297,7 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "aclexplode": [("a", "SELECT unnest(f_aclexplode(a), recursive := true)")],
     "_pg_expandarray": [("a", "SELECT unnest(f__pg_expandarray(a), recursive := true)")],
     "pg_options_to_table": [("a", "SELECT unnest(f_pg_options_to_table(a), recursive := true)")],
-    "pg_listening_channels": [("", "SELECT NULL::VARCHAR AS pg_listening_channels WHERE false")],
+    "pg_listening_channels": [("", "SELECT febe_key AS pg_listening_channels FROM febe_channel")],
     "pg_available_extensions": [("", "SELECT ''::VARCHAR AS name, ''::VARCHAR AS default_version, ''::VARCHAR AS "
                                      "comment WHERE false")],
     "pg_available_extension_versions": [("", "SELECT ''::VARCHAR AS name, ''::VARCHAR AS version, false AS superuser, "

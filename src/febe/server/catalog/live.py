@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     from febe.server.catalog.engine import CatalogSession
 
-_SETTING_COLUMNS = ("name", "setting", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "source",
-                    "min_val", "max_val", "enumvals", "boot_val", "reset_val", "sourcefile", "sourceline",
-                    "pending_restart")
+LOOKED_UP = frozenset(("febe_setting_now", "febe_channel"))
+"""What functions look up in the session."""
 
 
 class Live:
@@ -51,6 +50,10 @@ class Live:
             rows: list[tuple[Any, ...]] = [(key.lower(), value) for key, value in self.settings()]
             _table(con, name, {"febe_key": "VARCHAR", "febe_text": "VARCHAR"}, rows)
             return
+        if name == "febe_channel":
+            channels = self.facts.channels() if self.facts is not None else ()
+            _table(con, name, {"febe_key": "VARCHAR"}, [(channel,) for channel in channels])
+            return
         relation = builtin.relations()["pg_catalog", name]
         columns = {column: builtin.kept_as(kind) for column, kind in relation.columns.items()}
         found = {"pg_settings": self._settings, "pg_stat_activity": self._activity,
@@ -76,23 +79,25 @@ class Live:
         if self.facts is None:
             return [{"pid": self.process_id(), "usename": self._session.user, "datname": self._session.database,
                      "state": "active", "backend_type": "client backend"}]
-        rows = []
-        for one in self.facts.activity():
-            row = {name: getattr(one, name, None) for name in (
-                "application_name", "client_port", "state", "query")}
-            row |= {name: _moment(getattr(one, name, None)) for name in (
-                "backend_start", "xact_start", "query_start", "state_change")}
-            rows.append(row | {"pid": one.process_id, "usename": one.user, "datname": one.database,
-                               "client_addr": one.client_address, "backend_type": "client backend"})
-        return rows
+        return [{name: getattr(one, name) for name in ("application_name", "client_port", "state", "query")} | {
+            name: _moment(getattr(one, name)) for name in (
+                "backend_start", "xact_start", "query_start", "state_change")} | {
+            "pid": one.process_id, "usename": one.user, "usesysid": self._session.oids.role(one.user),
+            "datname": one.database, "datid": self._session.oids.of("database", one.database),
+            "client_addr": one.client_address, "backend_type": "client backend"} for one in self.facts.activity()]
 
     def _prepared(self) -> list[dict[str, Any]]:
-        return [{"name": one.name, "statement": getattr(one, "text", None), "from_sql": False}
+        return [{"name": one.name, "statement": one.text, "from_sql": one.from_sql,
+                 "prepare_time": _moment(one.created), "parameter_types": list(one.parameters),
+                 "result_types": None if one.columns is None else [column.type_oid for column in one.columns],
+                 "generic_plans": 0, "custom_plans": 0}
                 for one in (self.facts.prepared_statements() if self.facts is not None else ())]
 
     def _cursors(self) -> list[dict[str, Any]]:
-        return [{"name": one.name, "is_binary": False} for one in (
-            self.facts.cursors() if self.facts is not None else ())]
+        return [{"name": one.name, "statement": one.text or one.statement.text, "is_holdable": one.hold,
+                 "is_binary": one.binary, "is_scrollable": one.scroll is True,
+                 "creation_time": _moment(one.created or None)}
+                for one in (self.facts.cursors() if self.facts is not None else ())]
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -68,8 +68,8 @@ VIEWS: dict[str, str] = {
                        "('time', 1083::UINTEGER))",
     "febe_in_regnamespace": "SELECT nspname AS febe_key, oid AS febe_o FROM pg_namespace",
     "febe_in_regrole": "SELECT rolname AS febe_key, oid AS febe_o FROM pg_authid",
-    "febe_in_regprocedure": "SELECT o.proname || '(' || " + _ARGUMENTS + " || ')' AS febe_key, o.oid AS febe_o "
-                            "FROM pg_proc o",
+    "febe_in_regprocedure": f"SELECT s.febe_key, s.febe_o, o.proargtypes AS febe_types FROM ({_in('regproc')}) s "
+                            "JOIN pg_proc o ON o.oid = s.febe_o",
     "febe_in_regoperator": "SELECT febe_text AS febe_key, febe_o FROM febe_out_regoperator",
     **{f"febe_out_{kind}": _out(kind) for kind in ("regclass", "regcollation", "regconfig", "regdictionary")},
     "febe_out_regtype": "SELECT febe_o, febe_text FROM febe_type",
@@ -114,6 +114,7 @@ PROTOTYPES = {
                      "BIGINT, maximum_value BIGINT, increment BIGINT, cycle_option BOOLEAN, cache_size BIGINT, "
                      "data_type UINTEGER)",
     "febe_setting_now": "febe_key VARCHAR, febe_text VARCHAR",
+    "febe_channel": "febe_key VARCHAR",
 }
 """Tables that each snapshot may have rows of its own in."""
 

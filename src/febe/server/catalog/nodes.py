@@ -108,6 +108,7 @@ _NAMED_BY_CLASS: dict[type[Node], str] = {
     exp.Coalesce: "coalesce", exp.Case: "case", exp.Array: "array", exp.ArrayAgg: "array_agg", exp.Exists: "exists",
     exp.Nullif: "nullif", exp.Greatest: "greatest", exp.Least: "least", exp.GroupConcat: "string_agg",
     exp.LogicalAnd: "bool_and", exp.LogicalOr: "bool_or", exp.Boolean: "bool", exp.Explode: "unnest",
+    exp.CurrentTimestamp: "now",
 }
 
 

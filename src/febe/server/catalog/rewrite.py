@@ -220,6 +220,10 @@ class _Walk(Expressions):
             self.system = True
             self.uses(f"{functions.PREFIX}{name}_rows")
             columns = TABLE_COLUMNS.get(name, [])
+            if node.alias and not names and [column for column, _ in columns] == [name]:
+                # the one column of a function that returns no rows of its own type goes by the alias
+                names = [node.alias]
+                node.args["alias"].set("columns", [exp.to_identifier(node.alias, quoted=True)])
             call.set("this", f"{functions.PREFIX}{name}_rows")
             if node.args.get("ordinality"):
                 columns = [*columns, ("ordinality", "int8")]

@@ -113,6 +113,10 @@ class Oids:
             self._by_name[name] = found
         return found
 
+    def role(self, name: str) -> int:
+        """A role's OID; the bootstrap superuser has its own."""
+        return OWNER if name == "postgres" else self.of("role", name)
+
 
 class Builder:
     """Fills the tables from one description."""
@@ -299,7 +303,7 @@ class Builder:
                   relhastriggers="f" in kinds, relreplident="d" if table else "n")
         self._attributes(schema, relation.name, rel, relation.columns)
         self._comment(relation.comment, PG_CLASS, rel)
-        self._look("febe_size", rel, relation.size if relation.size is not None else 0)
+        self._look("febe_size", rel, 0 if relation.kind == "v" else relation.size)
         if relation.query is not None:
             query = definitions.shortened(relation.query.rstrip().rstrip(";"), self._path)
             rule = self._oids.of("rule", schema.name, relation.name)
@@ -338,7 +342,7 @@ class Builder:
                 self._depend(PG_CLASS, oid, PG_CLASS, rel, numbers[key], "a")
         self._look("febe_definition", PG_CLASS, oid, definitions.index(
             schema.name, relation.name, name, [(key, key in numbers) for key in keys], unique=unique))
-        self._look("febe_size", oid, 0)
+        self._look("febe_size", oid, None)
         return oid
 
     # Constraints
@@ -414,7 +418,7 @@ class Builder:
         self._look("febe_sequence", rel, sequence.last, {
             "start_value": sequence.start, "minimum_value": sequence.minimum, "maximum_value": sequence.maximum,
             "increment": sequence.increment, "cycle_option": sequence.cycle, "cache_size": 1, "data_type": 20})
-        self._look("febe_size", rel, 0)
+        self._look("febe_size", rel, None)
         self._comment(sequence.comment, PG_CLASS, rel)
 
     def _function(self, schema: Schema, function: Function) -> None:

@@ -52,6 +52,13 @@ class Scope:
                 return False, None
         return self.parent.find(table, name) if self.parent is not None else (False, None)
 
+    def lacks(self, table: str, name: str) -> bool:
+        """Whether a source's columns are known, and this is none of them."""
+        for alias, columns in self.sources:
+            if alias == table:
+                return bool(columns) and all(column != name for column, _ in columns)
+        return self.parent is not None and self.parent.lacks(table, name)
+
     def star(self, table: str = "") -> Columns | None:
         """What `*` or `table.*` stands for; None when a source's columns are not known."""
         found: Columns = []
