@@ -26,6 +26,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("job_queue.py", ["30 jobs done, each once: True"]),
     ("transfer_with_retry.py", ["[Row(id=1, balance=60), Row(id=2, balance=140)]"]),
     ("web_handlers.py", ["50 page 49: 49 words 10 at most 4 connections"]),
+    ("two_phase_commit.py", ["both committed: [Row(id=1, balance=60)] [Row(id=1, balance=140)]",
+                             "left over by a crash: ['debit'], rolled back"]),
     ("to_parquet.py", ["100000 ['id', 'name', 'half'] 50000.0"]),
     ("arrow_table.py", ["['i', 'half', 'name'] 1000 row 1000", "250250.0 250.25", "[(1000, 'row 999')]",
                         "float64 250250.0", "COPY 1000 250250.0"]),

@@ -75,8 +75,8 @@ class Connection(BaseConnection, Generic[R]):
         """
         return self._run(query.execute(self._session, sql, args))
 
-    def executemany(self, sql: str, sets: Iterable[Any]) -> list[Row]:
-        """Run a statement once for each set of parameters, pipelined, all or none.
+    def executemany(self, sql: str, sets: Iterable[Any]) -> int:
+        """Run a statement once for each set of parameters, pipelined, all or none; how many rows it was in all.
 
         Errors: as `fetch`, with a note that says which set it was.
         """
@@ -84,7 +84,7 @@ class Connection(BaseConnection, Generic[R]):
 
     def fetchmany(self, sql: str, sets: Iterable[Any]) -> list[Row]:
         """Run a statement as `executemany` does, and return the rows of all of them in order."""
-        return self._run(many.executemany(self._session, sql, sets, keep=True))
+        return self._run(many.fetchmany(self._session, sql, sets))
 
     def stream(self, sql: str, *args: object, size: int = 1000) -> Stream:
         """Run a statement and take its rows in batches of at most `size`: `with` it, then `for` batch.

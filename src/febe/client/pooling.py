@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from febe.client.base import BaseConnection
 from febe.flows.reset import RESET, is_at_rest, reset
 from febe.protocol.errors import ConnectionLost, Error
+from febe.protocol.families import InterfaceError
 
 C = TypeVar("C", bound=BaseConnection)
 
@@ -18,7 +19,7 @@ class PoolTimeout(ConnectionLost):
     """No connection of the pool came free in time; nothing was asked."""
 
 
-class PoolClosed(Error):
+class PoolClosed(InterfaceError):
     """The pool lends no connections any more."""
 
 

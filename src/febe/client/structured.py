@@ -76,8 +76,8 @@ class Connection(BaseConnection, Generic[R]):
         """
         return self._run(query.execute(self._session, sql, args))
 
-    def executemany(self, sql: str, sets: Iterable[Any] | AsyncIterable[Any]) -> Flow[list[Row]]:
-        """Run a statement once for each set of parameters, pipelined, all or none.
+    def executemany(self, sql: str, sets: Iterable[Any] | AsyncIterable[Any]) -> Flow[int]:
+        """Run a statement once for each set of parameters, pipelined, all or none; how many rows it was in all.
 
         Errors: as `fetch`, with a note that says which set it was.
         """
@@ -85,7 +85,7 @@ class Connection(BaseConnection, Generic[R]):
 
     def fetchmany(self, sql: str, sets: Iterable[Any] | AsyncIterable[Any]) -> Flow[list[Row]]:
         """Run a statement as `executemany` does, and return the rows of all of them in order."""
-        return self._run(many.executemany(self._session, sql, sets, keep=True))
+        return self._run(many.fetchmany(self._session, sql, sets))
 
     def stream(self, sql: str, *args: object, size: int = 1000) -> Stream:
         """Run a statement and take its rows in batches of at most `size`: `async with` it, then `async for` batch.

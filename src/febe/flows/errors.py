@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from febe.protocol.errors import Error
+from febe.protocol.families import DataError, NotSupportedError
 
 
-class EncodeError(Error, ValueError):
+class EncodeError(DataError, ValueError):
     """A parameter's value does not fit its type, or the number of parameters is wrong; nothing was sent.
 
     `parameter` counts from 1, as in `$1`; it is None when the number is wrong.
@@ -19,7 +19,7 @@ class EncodeError(Error, ValueError):
         self.value = value
 
 
-class DecodeError(Error, ValueError):
+class DecodeError(DataError, ValueError):
     """A value of a result cannot be decoded; the rest of the answer was read and the connection goes on.
 
     `row` counts from 0; `data` holds the value as received.
@@ -33,7 +33,7 @@ class DecodeError(Error, ValueError):
         self.data = data
 
 
-class NotSupported(Error):
+class NotSupported(NotSupportedError):
     """Something that febe does not do (yet); it says so instead of doing something else."""
 
 

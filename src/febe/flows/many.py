@@ -12,6 +12,7 @@ from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
 from febe.flows.part import Part, end
 from febe.flows.prepare import Statement, cached, describe
+from febe.flows.result import rowcount
 from febe.flows.session import Session
 from febe.protocol.extended import Execute, Flush
 from febe.protocol.simple import CommandComplete
@@ -34,23 +35,42 @@ class Batch(Part):
         self.columns = statement.columns
         self.first = first
         self.count = self.left = count
+        self.affected = 0
 
     def _command_complete(self, event: CommandComplete) -> None:
         super()._command_complete(event)
+        affected = rowcount(event.tag) or 0
+        self.affected += affected
         if self.left:
-            self.left -= self.session.core.next_repeats(11 + len(event.tag), self.left)
+            same = self.session.core.next_repeats(11 + len(event.tag), self.left)
+            self.affected += same * affected
+            self.left -= same
             if not self.left:
                 self.session.answers.popleft()
                 self.finish()
 
 
-async def executemany(session: Session, what: str | Statement, many: Many, keep: bool = False) -> list[Row]:
-    """Run a statement once for each set of parameters, all or none; with `keep` return what rows they gave.
+async def executemany(session: Session, what: str | Statement, many: Many) -> int:
+    """Run a statement once for each set of parameters, all or none; how many rows it was in all.
 
     Errors: PostgresError, with a note that names the set; EncodeError; what the iterable raises.
     """
-    statement = await ready(session, what)
+    return await _run(session, what, many, None)
+
+
+async def fetchmany(session: Session, what: str | Statement, many: Many) -> list[Row]:
+    """Run a statement once for each set of parameters, all or none, and return what rows they gave.
+
+    Errors: as `executemany`.
+    """
     rows: list[Row] = []
+    await _run(session, what, many, rows)
+    return rows
+
+
+async def _run(session: Session, what: str | Statement, many: Many, rows: list[Row] | None) -> int:
+    statement = await ready(session, what)
+    affected = 0
     waiting: deque[Batch] = deque()
     number = 0
     async with session.alone():
@@ -60,20 +80,20 @@ async def executemany(session: Session, what: str | Statement, many: Many, keep:
                 if not statement.is_known:
                     ask(session, (State.PARSE,), statement.parse, Parsed(session, None))
                     statement.is_known = bool(statement.name)
-                batch = Batch(session, statement, number, len(piece), keep)
+                batch = Batch(session, statement, number, len(piece), rows is not None)
                 ask(session, (State.BIND, State.EXECUTE) * len(piece), out, batch)
                 waiting.append(batch)
                 number += len(piece)
                 while len(waiting) > 2:
-                    await _take(session, waiting, rows)
+                    affected += await _take(session, waiting, rows)
             while waiting:
-                await _take(session, waiting, rows)
+                affected += await _take(session, waiting, rows)
         except BaseException:
             await _stop(session, number > 0)
             raise
         if number:
             await end(session)
-    return rows
+    return affected
 
 
 class Parsed(Part):
@@ -123,14 +143,15 @@ def _encode(session: Session, statement: Statement, piece: list[Any], number: in
     return b"".join(out)
 
 
-async def _take(session: Session, waiting: deque[Batch], rows: list[Row]) -> None:
+async def _take(session: Session, waiting: deque[Batch], rows: list[Row] | None) -> int:
     batch = waiting.popleft()
     await settle(session, batch)
     if batch.error is not None:
         batch.error.add_note(f"febe: in set {batch.first + batch.count - batch.left} of the parameters, counted from 0")
     batch.check()
-    if batch.rows:
+    if rows is not None and batch.rows:
         rows.extend(batch.rows)
+    return batch.affected
 
 
 async def _stop(session: Session, begun: bool) -> None:
@@ -145,4 +166,4 @@ async def _stop(session: Session, begun: bool) -> None:
         return
 
 
-__all__ = ["Many", "executemany", "ready"]
+__all__ = ["Many", "executemany", "fetchmany", "ready"]

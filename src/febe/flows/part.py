@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from febe.flows.answer import Answer, settle
 from febe.protocol.asynchronous import ErrorResponse
-from febe.protocol.errors import Error, LocalProtocolError
+from febe.protocol.errors import LocalProtocolError
 from febe.protocol.extended import PortalSuspended, Sync
+from febe.protocol.families import OperationalError
 from febe.protocol.simple import CommandComplete, EmptyQueryResponse
 
 if TYPE_CHECKING:
     from febe.flows.session import Session
 
 
-class Skipped(Error):
+class Skipped(OperationalError):
     """It was not run, because what came before it in the same pipeline failed."""
 
 

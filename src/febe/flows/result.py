@@ -28,8 +28,13 @@ class Result(str):
     @property
     def rowcount(self) -> int | None:
         """How many rows it was, as the tag tells; None when it does not."""
-        number = self.rpartition(" ")[2]
-        return int(number) if number.isascii() and number.isdigit() else None
+        return rowcount(self)
 
 
-__all__ = ["Result"]
+def rowcount(tag: str) -> int | None:
+    """How many rows a command tag tells; None when it does not."""
+    number = tag.rpartition(" ")[2]
+    return int(number) if number.isascii() and number.isdigit() else None
+
+
+__all__ = ["Result", "rowcount"]

@@ -8,11 +8,12 @@ from febe.flows.query import script
 from febe.flows.quote import literal
 from febe.flows.session import Session
 from febe.protocol.errors import Error
+from febe.protocol.families import InternalError
 
 LEVELS = ("serializable", "repeatable read", "read committed", "read uncommitted")
 
 
-class TransactionRolledBack(Error):
+class TransactionRolledBack(InternalError):
     """COMMIT was asked for, and the server has rolled the transaction back, because a statement in it had failed."""
 
 
@@ -38,7 +39,7 @@ class Block:
         blocks.append(self)
         try:
             if not nested:
-                await script(self.session, self._begin())
+                await script(self.session, begin(self.isolation, self.read_only, self.deferrable))
                 return
             if (self.isolation, self.read_only, self.deferrable) != (None, None, None):
                 raise Error("a nested transaction has the properties of the outermost one")
@@ -88,15 +89,17 @@ class Block:
         self.ended = True
         blocks.pop()
 
-    def _begin(self) -> str:
-        words = ["BEGIN"]
-        if self.isolation is not None:
-            words.append(f"ISOLATION LEVEL {self.isolation.upper().replace('_', ' ')}")
-        if self.read_only is not None:
-            words.append("READ ONLY" if self.read_only else "READ WRITE")
-        if self.deferrable is not None:
-            words.append("DEFERRABLE" if self.deferrable else "NOT DEFERRABLE")
-        return " ".join(words)
+
+def begin(isolation: str | None = None, read_only: bool | None = None, deferrable: bool | None = None) -> str:
+    """BEGIN with these properties."""
+    words = ["BEGIN"]
+    if isolation is not None:
+        words.append(f"ISOLATION LEVEL {isolation.upper().replace('_', ' ')}")
+    if read_only is not None:
+        words.append("READ ONLY" if read_only else "READ WRITE")
+    if deferrable is not None:
+        words.append("DEFERRABLE" if deferrable else "NOT DEFERRABLE")
+    return " ".join(words)
 
 
 async def finish_prepared(session: Session, gid: str, *, commit: bool) -> None:
@@ -109,4 +112,4 @@ def is_transient(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) in ("40001", "40P01")
 
 
-__all__ = ["Block", "TransactionRolledBack", "finish_prepared", "is_transient"]
+__all__ = ["Block", "TransactionRolledBack", "begin", "finish_prepared", "is_transient"]

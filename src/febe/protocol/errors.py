@@ -8,15 +8,13 @@ sent) or the peer's (`RemoteProtocolError`).  An ErrorResponse from a server is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from febe.protocol.families import FAMILIES, DatabaseError, Error, InterfaceError, OperationalError
 from febe.protocol.sqlstates import CLASSES, CONDITIONS
 
 
-class Error(Exception):
-    """Base of every error febe raises on its own account."""
-
-
-class ProtocolError(Error):
+class ProtocolError(InterfaceError):
     """The conversation broke the protocol's rules.
 
     `sqlstate` is what a server answers; `fatal` says that the connection cannot go on, because the two sides may no
@@ -52,7 +50,7 @@ class UnsupportedVersion(RemoteProtocolError):
         self.version = version
 
 
-class ConnectionLost(Error):
+class ConnectionLost(OperationalError):
     """The peer is gone: closed, reset, or silent past the deadline.
 
     `retry_is_safe` is True when no request was under way, so that nothing can have been done that is not known.
@@ -67,11 +65,11 @@ class ConnectTimeout(ConnectionLost):
     """No connection was made within the time allowed."""
 
 
-class EncryptionError(Error):
+class EncryptionError(OperationalError):
     """No encryption could be agreed on as it was asked for, or what came through it is not what the peer sent."""
 
 
-class AuthenticationError(Error):
+class AuthenticationError(OperationalError):
     """This side will not go on with the authentication exchange: a proof is wrong or a method is not acceptable."""
 
 
@@ -98,7 +96,7 @@ FIELD_NAMES: Mapping[str, str] = {
 }
 
 
-class PostgresError(Error):
+class PostgresError(DatabaseError):
     """An ErrorResponse of the server, with all 18 fields (manual: "Error and Notice Message Fields").
 
     Every field is an attribute; one that the server left out is None.  Unknown field codes are kept in `fields`.
@@ -145,6 +143,9 @@ class PostgresError(Error):
                                                          ("CONTEXT", self.where)) if text]
         return "\n".join(lines)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return postgres_error, (self.fields,)
+
     @property
     def is_fatal(self) -> bool:
         """The server closes the connection after this error."""
@@ -157,13 +158,16 @@ def _class_for(sqlstate: str) -> type[PostgresError]:
     if found is not None:
         return found
     base: type[PostgresError] = PostgresError
+    families: tuple[type[DatabaseError], ...] = ()
     if sqlstate[2:] != "000" and sqlstate[:2] in CLASSES:
         base = _class_for(sqlstate[:2] + "000")
+    elif sqlstate[:2] in FAMILIES:
+        families = (FAMILIES[sqlstate[:2]],)
     condition = CONDITIONS.get(sqlstate) or (CLASSES.get(sqlstate[:2]) if sqlstate[2:] == "000" else None)
     if condition is None:
         return base
     name = "".join(word.capitalize() for word in condition.split("_"))
-    made = type(name, (base,), {"condition": condition, "__module__": "febe.errors"})
+    made = type(name, (base, *families), {"condition": condition, "__module__": "febe.errors"})
     _made[sqlstate] = made
     return made
 
@@ -183,3 +187,8 @@ def error_class(name: str) -> type[PostgresError]:
 def postgres_error(fields: Mapping[str, str]) -> PostgresError:
     """The exception for an ErrorResponse's fields."""
     return _class_for(fields.get("C", "XX000"))(fields)
+
+
+__all__ = ["FIELD_NAMES", "AuthenticationError", "ConnectTimeout", "ConnectionLost", "EncryptionError", "Error",
+           "LocalProtocolError", "PostgresError", "ProtocolError", "RemoteProtocolError", "UnsupportedVersion",
+           "error_class", "postgres_error"]
