@@ -81,8 +81,8 @@ def test_servers_that_do_not_report_it_are_asked(face: Face, kinds: Kinds, kind:
     """Those before PostgreSQL 14; here one that does, and is not believed."""
     open_session = reach.open_session
 
-    async def forgetful(dial: Any, login: Any) -> Any:
-        session = await open_session(dial, login)
+    async def forgetful(*args: Any) -> Any:
+        session = await open_session(*args)
         del session.parameters["in_hot_standby"], session.parameters["default_transaction_read_only"]
         return session
 

@@ -16,11 +16,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from febe.flows.authenticate_oauth import OAuth
 from febe.flows.connect import Login, connect
 from febe.flows.port import READY, Layer
 from febe.flows.require_auth import RequireAuth
 from febe.flows.serve import Conversation
-from febe.flows.serve_attempt import Attempt, Credential
+from febe.flows.serve_attempt import Attempt, Credential, PresentedToken, TokenVerdict
 from febe.flows.serve_authentication import METHODS
 from febe.flows.serve_startup import Offer, greet, settle_version
 from febe.ports.encryption import Encryptable
@@ -40,6 +41,7 @@ from febe.protocol.connection import Connection
 from febe.protocol.encryption import Encryption
 from febe.protocol.errors import AuthenticationError, ConnectionLost, EncryptionError, PostgresError, ProtocolError
 from febe.protocol.message import Message, Sender
+from febe.protocol.oauthbearer import failure
 from febe.protocol.scram import ScramClient, ScramVerifier
 from febe.protocol.startup import (
     BackendKeyData,
@@ -54,6 +56,8 @@ from tests.flows.backend import error
 
 EXPECTED = (ProtocolError, AuthenticationError, ConnectionLost, EncryptionError, PostgresError)
 VERIFIER = ScramVerifier.make("a password that nobody guesses", b"0123456789abcdef", 1)
+ISSUER = "https://issuer.example"
+OAUTH = OAuth(issuer=ISSUER, client_id="c", source=lambda _: "a.token")
 CHALLENGE = re.compile(rb"r=[!-+\--~]+,s=[^,]+,i=\d+")
 NONCE = re.compile(rb"n=,r=([!-+\--~]+)")
 WORDS = [b"\0\0\0\0", b"\0\0\0\3", b"\0\0\0\4", b"\0\0\x27\x10", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0", b",",
@@ -148,6 +152,10 @@ def damaged(source: random.Random, data: bytes) -> bytes:
     return bytes(stream)
 
 
+async def accepts_nobody(_: PresentedToken) -> TokenVerdict:
+    return TokenVerdict(authorized=False, authn_id="u")
+
+
 def client_says(source: random.Random) -> Callable[[bytes], bytes]:
     scram = ScramClient("a guess", b"c" * 18)
     firsts: list[Message] = [SSLRequest(), GSSENCRequest(), CancelRequest(process_id=1, secret_key=b"0123")]
@@ -169,6 +177,12 @@ def client_says(source: random.Random) -> Callable[[bytes], bytes]:
             except EXPECTED:
                 final = b"c=biws,r=x,p=x"
             return damaged(source, SASLResponse(data=damaged(source, final)).encode())
+        if b"openid-configuration" in told:
+            return damaged(source, SASLResponse(data=source.choice((b"\x01", b"\x01", b"", b"x"))).encode())
+        if b"OAUTHBEARER" in told and source.random() < 0.9:
+            auth = source.choice((b"", b"Bearer x.y.z", b"bearer  x", b"Basic x"))
+            return damaged(source, SASLInitialResponse(mechanism="OAUTHBEARER", data=damaged(
+                source, b"n,,\x01auth=" + auth + b"\x01\x01")).encode())
         flag = source.choice((b"n,,", b"n,,", b"y,,", b"p=tls-server-end-point,,", b"n,a=x,", b""))
         first = flag + scram.first()[3:]
         mechanism = source.choice(("SCRAM-SHA-256", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", ""))
@@ -184,7 +198,7 @@ def hostile_client(source: random.Random) -> bool:
     """One client before a server; whether it got as far as an answer to its proof."""
     port = Hostile(client_says(source), 12)
     conversation = Conversation(Connection(Sender.BACKEND), port)
-    method = METHODS[source.choice(("scram-sha-256", "scram-sha-256", "password", "md5", "gss", "cert"))]
+    method = METHODS[source.choice(("scram-sha-256", "scram-sha-256", "oauth", "password", "md5", "gss", "cert"))]
     offer = Offer(tls=Refusing, direct_tls=Refusing) if source.random() < 0.3 else Offer()
     verifier = source.choice((VERIFIER, ScramVerifier.mock("u", b"secret")))
     if not verifier.real:
@@ -195,8 +209,9 @@ def hostile_client(source: random.Random) -> bool:
         first = await greet(conversation, offer)
         if isinstance(first, StartupMessage):
             settle_version(conversation, first)
-            proof = await method.exchange(Attempt(conversation=conversation, user="u", database="d",
-                                                  credential=credential))
+            proof = await method.exchange(Attempt(
+                conversation=conversation, user="u", database="d", credential=credential,
+                options={"issuer": ISSUER, "scope": "x"}, validate=accepts_nobody, check_map=lambda _: None))
             raise AssertionError(f"let in by {method.name}: {proof}")
 
     return finished(serve())
@@ -209,6 +224,8 @@ def server_says(source: random.Random) -> Callable[[bytes], bytes]:
             AuthenticationMD5Password(salt=b"salt").encode(), AuthenticationGSS().encode(),
             AuthenticationSASL(mechanisms=["SCRAM-SHA-256"]).encode(),
             AuthenticationSASL(mechanisms=["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]).encode(),
+            AuthenticationSASL(mechanisms=["OAUTHBEARER"]).encode(),
+            AuthenticationSASLContinue(data=damaged(source, failure(ISSUER, "x"))).encode(),
             AuthenticationSASLFinal(data=b"v=" + b"A" * 43 + b"=").encode(), error("28000").encode(),
             NegotiateProtocolVersion(version=source.choice((0x30000, 0x30001, 0x30002, 0x20000)),
                                      options=source.choice(([], ["_pq_.x"], ["y"]))).encode()))
@@ -232,8 +249,8 @@ def hostile_server(source: random.Random) -> bool:
     encryption: Encryption[Layer] = Encryption(
         sslmode=source.choice(("disable", "disable", "prefer", "require")), tls=Refusing)
     login = Login(user="u", password="secret", database="d", encryption=encryption,
-                  max_protocol_version=source.choice(("3.0", "3.2", "grease")),
-                  require_auth=RequireAuth.parse("scram-sha-256"))
+                  max_protocol_version=source.choice(("3.0", "3.2", "grease")), oauth=OAUTH,
+                  require_auth=RequireAuth.parse(source.choice(("scram-sha-256", "oauth"))))
 
     async def open_it() -> None:
         session = await connect(Hostile(server_says(source), 12), login)

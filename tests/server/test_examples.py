@@ -56,6 +56,14 @@ def test_access(tmp_path: Path) -> None:
         '28000 pg_hba.conf rejects connection for host "127.0.0.1", user "ada", database "elsewhere", no encryption']
 
 
+def test_oauth(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "oauth_tokens.py", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    asked = "a token of https://login.example for logbook"
+    assert done.stdout.splitlines() == [
+        asked, "ada INSERT 0 1", asked, '28000 OAuth bearer authentication failed for user "eve"']
+
+
 def _connected(port: int) -> Any:
     psycopg = pytest.importorskip("psycopg")
     return psycopg.connect(f"host=127.0.0.1 port={port} user=me", autocommit=True)

@@ -16,6 +16,7 @@ from febe.server import (
     User,
     UserFile,
     UserFileError,
+    Validator,
     access_rules,
 )
 from febe.server.access import AccessRules
@@ -37,6 +38,7 @@ class Access:
     rules: AccessRules | None
     limits: Limits
     grace: float
+    oauth: Validator | None = None
 
     @property
     def somebody(self) -> str:
@@ -51,6 +53,13 @@ _OPTIONS = (
     click.option("--hba", type=_FILE, metavar="FILE",
                  help="Access rules in the form of pg_hba.conf: who from where to what, and by which method."),
     click.option("--ident", type=_FILE, metavar="FILE", help="Name maps for them, in the form of pg_ident.conf."),
+    click.option("--oauth-audience", multiple=True, metavar="NAME",
+                 help="For rules with the method oauth: whom tokens have to be for; signed JWTs of the rule's issuer "
+                      "are taken."),
+    click.option("--oauth-jwks", metavar="FILE|URL",
+                 help="The issuer's public keys, where its discovery document is not to say."),
+    click.option("--oauth-identity", default="sub", show_default=True, metavar="CLAIM",
+                 help="The claim of a token that says who it is."),
     click.option("--max-connections", type=_COUNT, default=100, show_default=True, metavar="NUMBER",
                  help="How many sessions there may be."),
     click.option("--reserved-connections", type=click.IntRange(0), default=0, metavar="NUMBER",
@@ -80,6 +89,7 @@ def access_options(command: F) -> F:
     """Give a command these options; it gets them as `access`."""
     @functools.wraps(command)
     def wrapped(*, user: tuple[str, ...], users_file: Path | None, hba: Path | None, ident: Path | None,
+                oauth_audience: tuple[str, ...], oauth_jwks: str | None, oauth_identity: str,
                 max_connections: int, reserved_connections: int, max_per_user: int | None,
                 max_per_address: int | None, max_message: int, auth_timeout: float, statement_timeout: float,
                 transaction_timeout: float, idle_timeout: float, idle_in_transaction_timeout: float,
@@ -100,12 +110,26 @@ def access_options(command: F) -> F:
             rules = access_rules(hba, ident) if hba is not None else None
         except AccessFileError as error:
             raise click.UsageError(str(error)) from None
-        return command(access=Access(users=read_users(user, users_file), rules=rules, limits=limits, grace=grace),
-                       **others)
+        oauth = _validator(oauth_audience, oauth_jwks, oauth_identity)
+        return command(access=Access(users=read_users(user, users_file), rules=rules, limits=limits, grace=grace,
+                                     oauth=oauth), **others)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
+
+
+def _validator(audience: tuple[str, ...], jwks: str | None, identity: str) -> Validator | None:
+    """What judges tokens.  Errors: click.UsageError, ClickException without the package that verifies them."""
+    if not audience:
+        if jwks is not None:
+            raise click.UsageError("--oauth-jwks needs --oauth-audience")
+        return None
+    try:
+        from febe.server.jwt_validator import JWTValidator
+    except ImportError:
+        raise click.ClickException("--oauth-audience needs the package pyjwt: pip install 'febe[oauth]'") from None
+    return JWTValidator(audience=audience, jwks=jwks, identity=identity)
 
 
 def read_users(given: tuple[str, ...], file: Path | None) -> dict[str, User] | UserFile | None:

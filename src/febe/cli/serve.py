@@ -78,7 +78,8 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     try:
         with contextlib.closing(open_engine(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
             run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
-                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab))
+                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab),
+                oauth=access.oauth)
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None
     except OSError as failure:

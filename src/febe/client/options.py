@@ -15,7 +15,9 @@ from febe.client.dsn import invalid, parse_conninfo
 from febe.client.encryption import encryption_of, tokens_of
 from febe.client.hosts import Host, hosts_of
 from febe.client.keywords import KEYWORDS
+from febe.client.oauth import oauth_of
 from febe.client.passfile import Passfile
+from febe.flows.authenticate_oauth import TokenSource
 from febe.flows.connect import Login
 from febe.flows.errors import NotSupported
 from febe.flows.require_auth import RequireAuth
@@ -38,9 +40,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 HARMLESS: Mapping[str, frozenset[str]] = {
     "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
-NOT_YET = frozenset({
-    "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope",
-    "scram_client_key", "scram_server_key"})
+NOT_YET = frozenset({"scram_client_key", "scram_server_key"})
 NUMBERS = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
 
@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
 
     `settings` are run-time parameters to start with.  `statement_cache_size` is how many prepared statements a
     connection keeps; 0 prepares each anew and leaves nothing behind.  `trace` is called with every message.
+    `oauth_token` is a token for servers that want one, or what gets it; by default a person is asked.
     `dialect` is for peers that are no PostgreSQL.
     """
 
@@ -101,6 +102,7 @@ class Options(TypedDict, total=False):
     oauth_client_id: str
     oauth_client_secret: str
     oauth_scope: str
+    oauth_token: str | TokenSource
     sslkeylogfile: str | os.PathLike[str]
     settings: Mapping[str, str]
     statement_cache_size: int
@@ -163,7 +165,8 @@ class Target:
 
 
 # What is no text: it goes to the session as it is.
-_OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace", "dialect")
+_OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace", "dialect",
+            "oauth_token")
 
 
 def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os.environ) -> Plan:
@@ -185,7 +188,8 @@ def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os
     if shuffle:
         hosts = tuple(random.sample(hosts, len(hosts)))
     timeout = _seconds(texts)
-    login = _login(texts, objects)
+    oauth = oauth_of(texts, objects.pop("oauth_token", None), environment)  # type: ignore[arg-type]
+    login = replace(_login(texts, objects), oauth=oauth)
     logins = tuple(replace(login, encryption=encryption_of(texts, host.name, is_local=host.is_unix),
                            gss=tokens_of(texts, host.name))
                    for host, login in zip(hosts, _with_passwords(hosts, login, texts, environment), strict=True))

@@ -15,6 +15,7 @@ from febe.client.base import not_connected
 from febe.client.hosts import Host
 from febe.client.options import Plan, Target
 from febe.flows import close, query
+from febe.flows.authenticate_oauth import Aside
 from febe.flows.connect import open_session
 from febe.flows.port import Stream
 from febe.flows.session import Session
@@ -69,12 +70,13 @@ async def reach(plan: Plan, dial: Dial, lookup: Lookup) -> Session:
     raise type(last)("\n".join(dict.fromkeys(map(str, failures))), retry_is_safe=True) from last
 
 
-async def open_at(connecting: Callable[[], Awaitable[Stream]], target: Target) -> Session:
-    """Open a session of the kind that the target asks for; for `dial`.  `connecting` makes a fresh connection.
+async def open_at(connecting: Callable[[], Awaitable[Stream]], target: Target, aside: Aside) -> Session:
+    """Open a session of the kind that the target asks for; for `dial`.  `connecting` makes a fresh connection, `aside`
+    a call that may block.
 
     Errors: those of the connect flow, and one that `reach` knows.
     """
-    session = await open_session(connecting, target.login)
+    session = await open_session(connecting, target.login, aside)
     wrong = await _wrong(session, target.kind)
     if wrong is not None:
         await close.close(session)

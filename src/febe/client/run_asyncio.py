@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -67,13 +68,22 @@ async def _dial(target: Target) -> Session:
 
     try:
         async with asyncio.timeout(target.connect_timeout) as limit:
-            session = await open_at(connecting, target)
+            session = await open_at(connecting, target, _aside)
     except TimeoutError as error:
         if limit.expired():
             raise not_in_time(target) from error
         raise
     session.cancel = partial(_cancel, target, session)
     return session
+
+
+async def _aside(call: Callable[[], Any], abandon: Callable[[], object]) -> Any:
+    """Make a call that may block in a thread; what it gives may be awaitable."""
+    try:
+        found = await asyncio.to_thread(call)
+    finally:
+        abandon()
+    return await found if inspect.isawaitable(found) else found
 
 
 async def _connect(target: Target) -> AsyncioPort:

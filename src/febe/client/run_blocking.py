@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import socket
+import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from threading import Event, get_ident
 from typing import Any, TypeVar
 
 from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
+from febe.client.dsn import invalid
 from febe.client.options import Plan, Target
 from febe.client.reach import open_at, reach
 from febe.flows.cancel import cancel
@@ -102,8 +105,22 @@ async def _dial(target: Target) -> Session:
         ports.append(port)
         return port
 
+    async def aside(call: Callable[[], Any], abandon: Callable[[], object]) -> Any:
+        clock = threading.Timer(end - time.monotonic(), abandon) if end is not None else None
+        if clock is not None:
+            clock.start()
+        try:
+            found = call()
+        finally:
+            if clock is not None:
+                clock.cancel()
+        if inspect.iscoroutine(found):
+            found.close()
+            raise invalid("a blocking connection cannot wait for a coroutine function: oauth_token")
+        return found
+
     try:
-        session = await open_at(connecting, target)
+        session = await open_at(connecting, target, aside)
     except (TimeoutError, ConnectTimeout) as error:
         raise not_in_time(target) from error
     ports[-1].set_deadline(None)

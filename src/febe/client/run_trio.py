@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -70,11 +71,20 @@ async def _dial(target: Target) -> Session:
     seconds = float("inf") if target.connect_timeout is None else target.connect_timeout
     try:
         with trio.fail_after(seconds):
-            session = await open_at(connecting, target)
+            session = await open_at(connecting, target, _aside)
     except trio.TooSlowError as error:
         raise not_in_time(target) from error
     session.cancel = partial(_cancel, target, session)
     return session
+
+
+async def _aside(call: Callable[[], Any], abandon: Callable[[], object]) -> Any:
+    """Make a call that may block in a thread; what it gives may be awaitable."""
+    try:
+        found = await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+    finally:
+        abandon()
+    return await found if inspect.isawaitable(found) else found
 
 
 async def _connect(target: Target) -> TrioPort:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from febe.flows.authenticate_oauth import Aside, Bearer, OAuth, TokenWanted
 from febe.flows.encrypt import HandshakeFailed, NewConnection, encrypt
 from febe.flows.errors import NotSupported
 from febe.flows.require_auth import RequireAuth
@@ -44,6 +45,7 @@ from febe.protocol.errors import (
 )
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, GREASE, GREASE_OPTION, judge, version_range
+from febe.protocol.oauthbearer import MECHANISM as OAUTHBEARER
 from febe.protocol.scram import PLUS
 from febe.protocol.startup import (
     BackendKeyData,
@@ -94,23 +96,32 @@ class Login:
     dialect: Dialect = POSTGRESQL
     gss: Callable[[], Tokens] | None = None
     encryption: Encryption[Layer] = field(default_factory=Encryption)
+    oauth: OAuth | None = None
 
 
-async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login) -> Session:
-    """Open a session with a server, on as many connections as it takes to find the encryption that both will have.
+async def _at_once(call: Callable[[], Any], _: Callable[[], object]) -> Any:
+    return call()
+
+
+async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login, aside: Aside = _at_once) -> Session:
+    """Open a session with a server, on as many connections as it takes to find the encryption that both will have, and
+    a token where the server wants one.
 
     `dial` makes one.  libpq 18 falls back where a handshake or the start-up fails, whatever the reason (PQconnectPoll).
     Errors: those of `connect` and of `dial`.
     """
     plan = Plan(login.encryption)
+    bearer = Bearer(login.oauth)
     before = ""
     while True:
-        opening = _Opening(await dial(), login, plan)
+        opening = _Opening(await dial(), login, plan, bearer)
         way = plan.way
         try:
             return await opening.open()
         except NewConnection:
             continue
+        except TokenWanted:
+            await bearer.fetch(aside)
         except (HandshakeFailed, PostgresError) as error:
             if before:
                 error.add_note(before)
@@ -126,13 +137,16 @@ async def connect(port: Stream, login: Login) -> Session:
     that reports none is believed.  Errors: PostgresError from the server, AuthenticationError, RemoteProtocolError,
     LocalProtocolError for what cannot be asked, ConnectionLost.
     """
-    return await _Opening(port, login, Plan(login.encryption)).open()
+    try:
+        return await _Opening(port, login, Plan(login.encryption), Bearer(login.oauth)).open()
+    except TokenWanted:
+        raise AuthenticationError("the server wants an OAuth token, which takes a second connection") from None
 
 
 class _Opening:
     """A session that is being opened."""
 
-    def __init__(self, port: Stream, login: Login, plan: Plan[Layer]) -> None:
+    def __init__(self, port: Stream, login: Login, plan: Plan[Layer], bearer: Bearer) -> None:
         self.port = port
         self.login = login
         self.plan = plan
@@ -143,10 +157,12 @@ class _Opening:
         self.out = b""
         self.error: PostgresError | None = None
         self.scram: ScramClient | None = None
+        self.bearer = bearer
         self.server_is_proven = False
         self.answered = False
         self.is_authenticated = False
         self.is_bound = False
+        self.is_refused = False
         self.tokens: Tokens | None = None
 
     async def open(self) -> Session:
@@ -159,8 +175,12 @@ class _Opening:
             raise
 
     def is_final(self, error: Exception) -> bool:
-        """Whether another encryption would not help: the session was granted, or the server is not ready for any."""
-        return self.is_authenticated or getattr(error, "sqlstate", None) == CANNOT_CONNECT_NOW
+        """Whether another encryption would not help: the session was granted, or the server is not ready for any.
+
+        A token that was shown once is not shown again with less protection.
+        """
+        return (self.is_authenticated or self.bearer.is_shown
+                or getattr(error, "sqlstate", None) == CANNOT_CONNECT_NOW)
 
     async def run(self) -> Session:
         database = {} if self.login.database is None else {"database": self.login.database}
@@ -225,20 +245,30 @@ class _Opening:
 
         offered, wanted = event.mechanisms, self.login.channel_binding
         mechanism = authenticate_scram.choose(offered, wanted, self.port.layer)
+        if mechanism is None and OAUTHBEARER in offered:
+            mechanism = OAUTHBEARER
         self._check(event, mechanism or "")
         if mechanism is None:
             raise AuthenticationError(f"none of the server's SASL mechanisms is supported: "
                                       f"{', '.join(offered) or '(none)'}")
+        if mechanism == OAUTHBEARER:
+            self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.bearer.begin()))
+            self.answered = self.bearer.is_shown
+            return
         self.scram = authenticate_scram.begin(mechanism, offered, self._password(), wanted, self.port.layer)
         self.is_bound = mechanism == PLUS
         self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.scram.first()))
 
     def _sasl_continue(self, event: AuthenticationSASLContinue) -> None:
-        assert self.scram is not None
+        if self.scram is None:
+            self.out += self.core.send(SASLResponse(data=self.bearer.refused(event.data)))
+            self.is_refused = True
+            return
         self.out += self.core.send(SASLResponse(data=self.scram.final(event.data)))
 
     def _sasl_final(self, event: AuthenticationSASLFinal) -> None:
-        assert self.scram is not None
+        if self.scram is None:
+            raise AuthenticationError("server sent unexpected additional OAuth data")
         self.scram.verify(event.data)
         self.server_is_proven = True
 
@@ -248,6 +278,8 @@ class _Opening:
         if self.scram is not None and not self.server_is_proven:
             raise AuthenticationError("the server did not prove that it knows the password: "
                                       "AuthenticationOk came before the SCRAM exchange was complete")
+        if self.is_refused:
+            raise AuthenticationError("the server refused the OAuth token and then let the client in")
         if self.tokens is not None and not self.tokens.is_complete:
             raise AuthenticationError("the server did not prove who it is: AuthenticationOk came before the GSSAPI "
                                       "exchange was complete")
@@ -290,6 +322,8 @@ class _Opening:
 
     def _failed(self, event: ErrorResponse) -> None:
         self.error = postgres_error(event.fields_by_code)
+        if self.is_refused:
+            self.bearer.after_error(self.error)
 
     def _parameter_status(self, event: ParameterStatus) -> None:
         self.session.parameter_status(event)

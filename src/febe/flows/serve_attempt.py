@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 
 from febe.flows.port import Certificate, Tokens
 from febe.flows.serve import Conversation
+from febe.protocol.errors import AuthenticationError
 from febe.protocol.scram import ScramVerifier
 
 
@@ -38,6 +39,30 @@ def md5_of(user: str, password: str) -> str:
     return md5(text, usedforsecurity=False).hexdigest()
 
 
+@dataclass(slots=True, kw_only=True, frozen=True)
+class PresentedToken:
+    """An OAuth token that a client presents; `issuer` and `scope` are the access rule's."""
+
+    token: str = field(repr=False)
+    user: str
+    database: str
+    issuer: str
+    scope: str
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class TokenVerdict:
+    """What a validator says of a token: whether it lets the client in, and who the client is by the issuer's word
+    (manual: ValidatorModuleResult)."""
+
+    authorized: bool
+    authn_id: str | None = None
+
+
+def _nobody(_: str) -> None:
+    raise AuthenticationError("there is no map")
+
+
 @dataclass(slots=True, kw_only=True, repr=False)
 class Attempt:
     """A client that asks to be let in: what is known of it, and how to talk to it.
@@ -45,6 +70,8 @@ class Attempt:
     `options` are those of the access rule that matched.  `encryption` is `SSL`, `GSS` or None.  `certificate` and
     `principal` are what TLS and GSSAPI encryption have proved already.  `system_user` asks the operating system who is
     at the other end of a Unix socket.  `gss` begins an exchange of GSSAPI tokens, where the server has a keytab.
+    `validate` judges an OAuth token, where the rule has a validator.  `check_map` raises AuthenticationError when a
+    name may not act as the user; methods that do not have to know leave it to their caller.
     """
 
     conversation: Conversation
@@ -57,6 +84,8 @@ class Attempt:
     principal: str | None = None
     system_user: Callable[[], str] | None = None
     gss: Callable[[], Tokens] | None = None
+    validate: Callable[[PresentedToken], Awaitable[TokenVerdict]] | None = None
+    check_map: Callable[[str], None] = _nobody
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,4 +101,4 @@ class Proof:
     system_name: str | None = None
 
 
-__all__ = ["Attempt", "Certificate", "Credential", "Proof", "md5_of"]
+__all__ = ["Attempt", "Certificate", "Credential", "PresentedToken", "Proof", "TokenVerdict", "md5_of"]

@@ -14,6 +14,7 @@ from hashlib import md5
 
 from febe.flows.serve_attempt import Attempt, Proof
 from febe.flows.serve_gss import gss
+from febe.flows.serve_oauth import oauth
 from febe.flows.serve_scram import scram
 from febe.protocol.authentication import AuthenticationCleartextPassword, AuthenticationMD5Password, PasswordMessage
 from febe.protocol.errors import AuthenticationError, RemoteProtocolError
@@ -105,6 +106,7 @@ METHODS: dict[str, Method] = {method.name: method for method in (
     Method(name="peer", exchange=peer, refusal='Peer authentication failed for user "{}"'),
     Method(name="gss", exchange=gss, refusal='GSSAPI authentication failed for user "{}"'),
     Method(name="cert", exchange=certificate, refusal='certificate authentication failed for user "{}"'),
+    Method(name="oauth", exchange=oauth, refusal='OAuth bearer authentication failed for user "{}"'),
 )}
 
 __all__ = ["METHODS", "Method"]

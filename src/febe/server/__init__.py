@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from febe.flows.serve_attempt import PresentedToken, TokenVerdict
 from febe.flows.serve_authentication import METHODS
 from febe.ports.tls_server import ServerTLS
 from febe.server.access import AccessFileError, AccessRules
@@ -36,33 +37,37 @@ from febe.server.service import Service
 from febe.server.session import Session
 from febe.server.userlist import User, UserFile, UserFileError
 from febe.server.users import UserSource
+from febe.server.validators import Validator
 
 if TYPE_CHECKING:
     from febe.ports.gss import ServerGSS
 
 __all__ = ["AccessFileError", "Answer", "AnswerEngine", "ArrowStream", "Client", "Column", "CopyTarget", "Engine",
-           "EngineError", "EngineSession", "Limits", "Listener", "Prepared", "Result", "ServerTLS", "Session",
-           "Shutdown", "User", "UserFile", "UserFileError", "access_rules", "arrow_columns", "is_loopback", "run",
-           "serve"]
+           "EngineError", "EngineSession", "Limits", "Listener", "Prepared", "PresentedToken", "Result", "ServerTLS",
+           "Session", "Shutdown", "TokenVerdict", "User", "UserFile", "UserFileError", "Validator", "access_rules",
+           "arrow_columns", "is_loopback", "run", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
                 unix_socket_dir: str | os.PathLike[str] | None = None, users: UserSource | None = None,
                 authentication: str | None = None, rules: AccessRules | None = None, limits: Limits | None = None,
                 tls: ServerTLS | None = None, gss: ServerGSS | None = None,
+                oauth: Validator | Mapping[str, Validator] | None = None,
                 session: type[Session] | None = None, replication: type[Session] | None = None) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
     place.  `authentication` is one method for everybody: `trust`, `password`, `md5` or `scram-sha-256`, by default the
     last where there are users; `rules` say it for each connection, as pg_hba.conf does.  `tls` has TLS offered, by
-    SSLRequest and at once; `gss`, a `febe.ports.gss.ServerGSS` with a keytab, has Kerberos.  `session` is the class
-    that answers each client, `replication` the one that answers who asks for replication and is refused without it.
+    SSLRequest and at once; `gss`, a `febe.ports.gss.ServerGSS` with a keytab, has Kerberos.  `oauth` judges the
+    tokens of rules with the method oauth: one validator, or several by the names that rules give them.  `session` is
+    the class that answers each client, `replication` the one that answers who asks for replication and is refused
+    without it.
     Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
     OSError.
     """
     listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
-                                tls=tls, gss=gss, session=session, replication=replication))
+                                tls=tls, gss=gss, oauth=oauth, session=session, replication=replication))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 

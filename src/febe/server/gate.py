@@ -68,7 +68,9 @@ class Gate:
                               certificate=self._port.certificate,
                               principal=self._port.principal,
                               gss=service.gss.exchange if service.gss is not None else None,
-                              system_user=self._system_user if self._address is None else None)
+                              system_user=self._system_user if self._address is None else None,
+                              validate=service.validators.of(rule.options) if rule.method == "oauth" else None,
+                              check_map=lambda name: self._check_name(rule, user, name, member))
             proof = await method.exchange(attempt)
             self._check_map(rule, attempt, proof, member)
             if found.user is None and not method.needs_users:
@@ -90,9 +92,12 @@ class Gate:
             if not name:
                 raise AuthenticationError("client certificate contains no user name")
             names.append(name)
+        for name in names:
+            self._check_name(rule, attempt.user, name, member)
+
+    def _check_name(self, rule: Rule, user: str, name: str, member: Callable[[str, str], bool]) -> None:
         try:
-            for name in names:
-                self._service.rules.check_map(rule.options.get("map"), attempt.user, name, member)
+            self._service.rules.check_map(rule.options.get("map"), user, name, member)
         except AccessFileError as error:
             raise AuthenticationError(str(error)) from None
 

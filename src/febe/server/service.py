@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from febe.server.session import Session
 from febe.server.shared import Shared
 from febe.server.userlist import UserFileError
 from febe.server.users import Users, UserSource
+from febe.server.validators import Validator, Validators
 
 if TYPE_CHECKING:
     from febe.ports.gss import ServerGSS
@@ -35,7 +36,8 @@ class Service:
 
     def __init__(self, engine: Engine, *, users: UserSource | None = None, authentication: str | None = None,
                  rules: AccessRules | None = None, limits: Limits | None = None,
-                 tls: ServerTLS | None = None, gss: ServerGSS | None = None, session: type[Session] | None = None,
+                 tls: ServerTLS | None = None, gss: ServerGSS | None = None,
+                 oauth: Validator | Mapping[str, Validator] | None = None, session: type[Session] | None = None,
                  replication: type[Session] | None = None) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
@@ -48,6 +50,7 @@ class Service:
         self.places = Places(self.limits)
         self.tls = tls
         self.gss = gss
+        self.validators = Validators(oauth)
         self.offer = Offer(tls=tls.layer if tls is not None else None,
                            direct_tls=partial(tls.layer, is_direct=True) if tls is not None else None,
                            gss=gss.layer if gss is not None else None)
@@ -58,6 +61,10 @@ class Service:
         needing = {rule.method for rule in self.rules.rules if METHODS[rule.method].needs_users}
         if needing and users is None:
             raise ValueError(f"authentication by {', '.join(sorted(needing))} needs users")
+        try:
+            self.rules.require(self.validators.check)
+        except AccessFileError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def trusts(self) -> bool:

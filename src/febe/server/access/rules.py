@@ -23,6 +23,7 @@ class AccessRules:
         self._hba_file: Path | None = hba
         self._ident_file = ident
         self._methods = methods
+        self._checks: list[Callable[[Rule], object]] = []
         self.rules: tuple[Rule, ...] = ()
         self.mappings: tuple[Mapping, ...] = ()
         self.reload()
@@ -32,8 +33,8 @@ class AccessRules:
         """Rules that are in no file.  Errors: AccessFileError."""
         made = cls.__new__(cls)
         made._hba_file = made._ident_file = None
-        made._methods, made.mappings = methods, ()
-        made.rules = tuple(parse_rule(line, methods) for line in lines_of(text, Path("rules")))
+        made._methods, made._checks, made.mappings = methods, [], ()
+        made.rules = tuple(map(made._parse, lines_of(text, Path("rules"))))
         return made
 
     @property
@@ -45,11 +46,26 @@ class AccessRules:
         """Read the files anew.  Errors: AccessFileError; what was read before stays."""
         if self._hba_file is None:
             return
-        rules = _parsed(self._hba_file, lambda line: parse_rule(line, self._methods))
+        rules = _parsed(self._hba_file, self._parse)
         if not rules:
             raise AccessFileError(f'configuration file "{self._hba_file}" contains no entries')
         mappings = _parsed(self._ident_file, parse_mapping) if self._ident_file is not None else ()
         self.rules, self.mappings = rules, mappings
+
+    def require(self, check: Callable[[Rule], object]) -> None:
+        """Have every rule pass a check of the server's, now and at each reading.  Errors: AccessFileError."""
+        for rule in self.rules:
+            try:
+                check(rule)
+            except AccessFileError as error:
+                raise AccessFileError(rule.line.failure(str(error)) if self.written else str(error)) from None
+        self._checks.append(check)
+
+    def _parse(self, line: Line) -> Rule:
+        rule = parse_rule(line, self._methods)
+        for check in self._checks:
+            check(rule)
+        return rule
 
     @property
     def look_up(self) -> bool:
