@@ -2,16 +2,13 @@
 
 __all__ = ["main"]
 
-_EXTRA = ("click", "duckdb", "rich", "sqlglot")
-
 
 def main() -> None:
-    """Run the command line; the packages of the extra `serve` are needed from here on."""
+    """Run the command line; click is needed from here on, and what else a command takes when it is run."""
     try:
         from febe.cli.commands import febe
-
-        febe(prog_name="febe")
     except ModuleNotFoundError as missing:
-        if missing.name not in _EXTRA:
+        if missing.name != "click":
             raise
-        raise SystemExit(f"febe: the package {missing.name} is missing: pip install 'febe[serve]'") from None
+        raise SystemExit("febe: the package click is missing: pip install 'febe[serve]'") from None
+    febe(prog_name="febe")

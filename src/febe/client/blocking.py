@@ -21,6 +21,7 @@ from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.flows.stream import Batches
 from febe.protocol.asynchronous import NotificationResponse
+from febe.protocol.simple import FieldDescription
 
 if TYPE_CHECKING:
     import numpy
@@ -227,6 +228,16 @@ class Stream:
     def __init__(self, connection: Connection[Any], batches: Batches) -> None:
         self._run = connection._run
         self._batches = batches
+
+    @property
+    def columns(self) -> tuple[FieldDescription, ...]:
+        """The columns of the result."""
+        return self._batches.columns
+
+    @property
+    def result(self) -> Result:
+        """The command tag, when the last batch has come."""
+        return self._batches.result
 
     def __enter__(self) -> Self:
         self._run(self._batches.open())

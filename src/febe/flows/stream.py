@@ -10,6 +10,7 @@ from febe.flows.arrow import table
 from febe.flows.many import ready
 from febe.flows.part import Part, end
 from febe.flows.prepare import Statement
+from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.protocol.extended import Close, Execute, Flush, PortalSuspended, Sync
 from febe.protocol.states import State
@@ -35,6 +36,7 @@ class Batches:
         self.size = size
         self.reader = reader
         self.columns: tuple[Any, ...] = ()
+        self.result = Result("")
         self._statement: Statement
         self._portal = ""
         self._is_open = False
@@ -79,6 +81,8 @@ class Batches:
             if not answer.suspended or answer.error is not None:
                 self._ended = True
             answer.check()
+            if self._ended:
+                self.result = Result(answer.tag, (), self.columns)
         except BaseException:
             self._ended = True
             await self.close()
