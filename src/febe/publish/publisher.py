@@ -15,8 +15,9 @@ from febe.protocol.lsn import from_unix
 from febe.protocol.tuples import OldTuple, TruncatedTables
 from febe.publish.store import Store
 from febe.publish.table import Cells, Table, as_tuple
-from febe.server import Engine, EngineError, EngineSession, Listener, Prepared
+from febe.server import Listener
 from febe.server import serve as serve_engine
+from febe.walsender.no_engine import NoEngine
 
 FIRST_OID = 16384
 
@@ -69,7 +70,8 @@ class Publisher:
             def publisher(self) -> Publisher:
                 return publisher
 
-        engine = options.pop("engine", None) or _NoEngine()
+        engine = options.pop("engine", None) or NoEngine(
+            "this server publishes changes to subscriptions, and answers nothing else")
         return await serve_engine(engine, host=host, port=port, replication=Session, **options)
 
     def close(self) -> None:
@@ -171,20 +173,6 @@ class Transaction:
             self._rows = {place: cells for place, cells in self._rows.items() if place[0] != table.oid}
         self._changes.append(logical.Truncate(tables=TruncatedTables(
             cascade + 2 * restart_identity, [table.oid for table in tables])).encode())
-
-
-class _NoEngine(Engine):
-    """Stands where clients without replication=database find nothing."""
-
-    blocking = False
-
-    def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> EngineSession:
-        return _NoSession()
-
-
-class _NoSession(EngineSession):
-    def prepare(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
-        raise EngineError("this server publishes changes to subscriptions, and answers nothing else", sqlstate="0A000")
 
 
 __all__ = ["PublishError", "Publisher", "Transaction"]

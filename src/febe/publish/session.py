@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Sequence
 
 from febe.protocol.connection import CopyDataRun
 from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone, CopyOutResponse
@@ -30,16 +29,15 @@ from febe.protocol.replication_commands import (
     Show,
     StartReplication,
     boolean,
-    parse_command,
 )
-from febe.protocol.simple import CommandComplete, DataRow, FieldDescription, Query, RowDescription
+from febe.protocol.simple import CommandComplete
 from febe.protocol.startup import Terminate
 from febe.publish.publisher import Publisher
 from febe.publish.store import Logged, Slot
 from febe.publish.table import Cells, Table
 from febe.server.engine import EngineError
-from febe.server.session import Session
 from febe.types.copy import CopyColumn, CopyEncoder, CopyFormat
+from febe.walsender.base import ReplicationSession
 
 KEEPALIVE_SECONDS = 10.0
 ROWS = 1000
@@ -48,10 +46,7 @@ _KNOWN_OPTIONS = frozenset({"proto_version", "publication_names", "binary", "mes
 _COPY = re.compile(r'COPY ("(?:[^"]|"")+"|\w+)\.("(?:[^"]|"")+"|\w+)(?: \(.*?\))? TO STDOUT( WITH \(FORMAT binary\))?$',
                    re.DOTALL)
 
-Row = Sequence["str | bytes | None"]
-
-
-class PublisherSession(Session):
+class PublisherSession(ReplicationSession):
     """One walsender, as far as a subscription needs it."""
 
     _frozen: dict[int, list[Cells]] | None = None
@@ -62,27 +57,20 @@ class PublisherSession(Session):
         """Whose changes these are."""
         raise NotImplementedError
 
-    async def on_query(self, message: Query) -> None:
-        """Answer a replication command or one of a subscription's queries."""
-        try:
-            command = parse_command(message.query)
-        except RemoteProtocolError as error:
-            raise EngineError(str(error), sqlstate=error.sqlstate) from None
-        if command is not None:
-            await self._run(command)
-        else:
-            self._answer(message.query.strip().rstrip(";"))
-        self.ready()
+    async def on_sql(self, text: str) -> None:
+        """Answer one of a subscription's queries."""
+        self._answer(text.strip().rstrip(";"))
 
     # Commands
 
-    async def _run(self, command: Command) -> None:
+    async def on_command(self, command: Command) -> None:
+        """Answer a command."""
         store = self.publisher.store
         if isinstance(command, IdentifySystem):
-            self._rows(("systemid", "timeline", "xlogpos", "dbname"),
+            self.rows(("systemid", "timeline", "xlogpos", "dbname"),
                        [(str(store.system_id), "1", format_lsn(store.end), self.database)], "IDENTIFY_SYSTEM")
         elif isinstance(command, Show):
-            self._rows((command.name,), [(self.parameters.get(command.name),)], "SHOW")
+            self.rows((command.name,), [(self.parameters.get(command.name),)], "SHOW")
         elif isinstance(command, CreateReplicationSlot):
             self._create(command)
         elif isinstance(command, AlterReplicationSlot):
@@ -127,7 +115,7 @@ class PublisherSession(Session):
         flags = {name: name in command.options and boolean(name, command.options[name])
                  for name in ("two_phase", "failover")}
         self.publisher.store.save(Slot(name=command.slot, confirmed=lsn, **flags))
-        self._rows(("slot_name", "consistent_point", "snapshot_name", "output_plugin"),
+        self.rows(("slot_name", "consistent_point", "snapshot_name", "output_plugin"),
                    [(command.slot, format_lsn(lsn), None, "pgoutput")], "CREATE_REPLICATION_SLOT")
 
     # A subscription's queries (subscriptioncmds.c, tablesync.c)
@@ -141,28 +129,28 @@ class PublisherSession(Session):
             self._in_block, self._frozen = False, None
             self.say(CommandComplete(tag=sql))
         elif "pg_catalog.set_config(" in sql:
-            self._rows(("set_config",), [("",)])
+            self.rows(("set_config",), [("",)])
         elif "pg_is_in_recovery()" in sql and "pg_replication_slots" not in sql:
-            self._rows(("pg_is_in_recovery",), [("f",)])
+            self.rows(("pg_is_in_recovery",), [("f",)])
         elif sql.startswith("SELECT t.pubname FROM"):
             named = f"'{self.publisher.publication}'" in sql
-            self._rows(("pubname",), [(self.publisher.publication,)] if named else [])
+            self.rows(("pubname",), [(self.publisher.publication,)] if named else [])
         elif sql.startswith("SELECT DISTINCT P.pubname AS pubname"):
-            self._rows(("pubname",), [])  # nothing here came from elsewhere
+            self.rows(("pubname",), [])  # nothing here came from elsewhere
         elif sql.startswith("SELECT DISTINCT n.nspname, c.relname, gpt.attrs"):
-            self._rows(("nspname", "relname", "attrs"), [
+            self.rows(("nspname", "relname", "attrs"), [
                 (table.schema, table.name, " ".join(str(place + 1) for place in range(len(table.columns))))
                 for table in tables.values()])
         elif sql.startswith("SELECT c.oid, c.relreplident, c.relkind"):
-            self._rows(("oid", "relreplident", "relkind"), [
+            self.rows(("oid", "relreplident", "relkind"), [
                 (str(table.oid), table.identity, "r") for table in tables.values()
                 if f"= '{table.schema}'" in sql and f"= '{table.name}'" in sql])
         elif sql.startswith("SELECT DISTINCT  (CASE WHEN (array_length(gpt.attrs"):
-            self._rows(("attrs",), [(None,)])
+            self.rows(("attrs",), [(None,)])
         elif sql.startswith("SELECT a.attnum,"):
             self._columns(sql)
         elif sql.startswith("SELECT DISTINCT pg_get_expr(gpt.qual"):
-            self._rows(("pg_get_expr",), [(None,)])
+            self.rows(("pg_get_expr",), [(None,)])
         elif sql.startswith("COPY "):
             self._copy_table(sql)
         else:
@@ -172,7 +160,7 @@ class PublisherSession(Session):
         match = re.search(r"a\.attrelid = (\d+)", sql)
         table = self.publisher.tables.get(int(match[1]) if match else 0)
         generated = ("f",) if "a.attgenerated != ''" in sql else ()
-        self._rows(("attnum", "attname", "atttypid", "key", *("generated" for _ in generated)), [
+        self.rows(("attnum", "attname", "atttypid", "key", *("generated" for _ in generated)), [
             (str(place + 1), column, str(table.types[place]), "t" if place in table.key else "f", *generated)
             for place, column in enumerate(table.columns)] if table else [])
 
@@ -196,12 +184,6 @@ class PublisherSession(Session):
         if last:
             self.conversation.say_run(CopyData, last)
         self.say(CopyDone(), CommandComplete(tag=f"COPY {len(rows)}"))
-
-    def _rows(self, names: Sequence[str], rows: Sequence[Row], tag: str | None = None) -> None:
-        self.say(RowDescription(columns=[FieldDescription(name=name, type_oid=25, type_size=-1) for name in names]))
-        for row in rows:
-            self.say(DataRow(values=[value.encode() if isinstance(value, str) else value for value in row]))
-        self.say(CommandComplete(tag=tag or f"SELECT {len(rows)}"))
 
     # The stream
 

@@ -73,7 +73,9 @@ class Unpacker:
         if member.isdir():
             target.mkdir(mode=member.mode & 0o777 | 0o700, parents=True, exist_ok=True)
         elif member.issym() and path.parent.name == "pg_tblspc":
-            target.symlink_to(self._tablespace(member.linkname))
+            place = self._tablespace(member.linkname)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.symlink_to(place)
         elif member.type == tarfile.REGTYPE:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

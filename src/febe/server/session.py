@@ -43,6 +43,7 @@ from febe.server.command import Command
 from febe.server.copying import Copy
 from febe.server.engine import Column, EngineError, EngineSession, Prepared, Result
 from febe.server.functions import FUNCTIONS, Functions, signature
+from febe.server.limits import FatalError
 from febe.server.portals import Portal
 from febe.server.results import check_formats, expand
 from febe.server.shared import Shared
@@ -98,6 +99,9 @@ class Session(Books):
         """What to speak with a client that says this first.  Errors: EngineError when it is refused."""
         return POSTGRESQL
 
+    async def open(self, startup: StartupMessage) -> None:
+        """Do what has to be waited for before the client is greeted.  Errors: EngineError, FatalError."""
+
     # What the loop calls
 
     async def handle(self, message: Event) -> None:
@@ -116,7 +120,7 @@ class Session(Books):
             # what the engine gave cannot be said: a name with a NUL, more columns than a message counts
             logger.exception("an answer could not be sent")
             await self._fail(EngineError(str(error), sqlstate=error.sqlstate))
-        except ConnectionLost:
+        except (ConnectionLost, FatalError):
             raise
         except Exception:
             logger.exception("the engine failed")

@@ -180,6 +180,7 @@ class Visit:
                 session.start_with(name, value)
             key = service.keys.issue(version, session.cancel)
             process_id = key.process_id
+            await session.open(startup)
             port.interrupt = session.cancel
             session.backend.client_address = self._address
             session.backend.client_port = port.extra("peername")[1] if self._address is not None else -1
