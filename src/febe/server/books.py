@@ -146,6 +146,10 @@ class Books:
         self._note()
         return self.parameters.get(name)
 
+    def zone(self) -> str:
+        """The session's time zone."""
+        return self.parameters.get("TimeZone")
+
     def settings(self) -> list[tuple[str, str]]:
         """Every parameter, by name."""
         self._note()

@@ -221,6 +221,7 @@ _TABLE = (
     Parameter(name="check_function_bodies", value="on", accept=_boolean),
     Parameter(name="client_min_messages", value="notice", accept=_one_of(
         "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error")),
+    Parameter(name="default_table_access_method", value="heap", accept=_one_of("heap")),
     Parameter(name="default_tablespace", value="", accept=_one_of("")),
     Parameter(name="default_transaction_deferrable", value="off", accept=_boolean_being("off")),
     Parameter(name="default_transaction_isolation", value="read committed", accept=_isolation),

@@ -171,7 +171,7 @@ class Session(Books):
         """Give a statement its values; nothing runs."""
         statement = self.statements.get(message.statement)
         self._offset = statement.offset
-        values = statement.values(message.parameter_formats, message.parameters)
+        values = statement.values(message.parameter_formats, message.parameters, self.zone)
         self._check_block(statement)
         columns = statement.columns or ()
         formats = message.result_formats

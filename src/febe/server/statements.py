@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from febe._kernel.errors import ValueDecodeError
 from febe.server.engine import Column, EngineError, Prepared
+from febe.server.inputs import canonical
 from febe.server.results import Formats, expand, row_decoder, row_description
 from febe.types.registry import TYPES
+
+Zone = Callable[[], str]
+"""Tells a session's time zone."""
+
+
+def _utc() -> str:
+    return "UTC"
 
 
 class Statement:
@@ -52,7 +60,7 @@ class Statement:
         if not self._holders and self.prepared is not None:
             self.prepared.close()
 
-    def values(self, formats: Sequence[int], given: Sequence[bytes | None]) -> tuple[object, ...]:
+    def values(self, formats: Sequence[int], given: Sequence[bytes | None], zone: Zone = _utc) -> tuple[object, ...]:
         """Bind's parameters as Python values.  Errors: EngineError, in PostgreSQL's words (postgres.c)."""
         if len(formats) > 1 and len(formats) != len(given):
             raise EngineError(f"bind message has {len(formats)} parameter formats but {len(given)} parameters",
@@ -63,11 +71,12 @@ class Statement:
         if not given:
             return ()
         check_codes(formats)
-        return decode_values(self.parameters, expand(formats, len(given)), given)
+        return decode_values(self.parameters, expand(formats, len(given)), given, zone)
 
 
-def decode_values(oids: tuple[int, ...], formats: Formats, given: Sequence[bytes | None]) -> tuple[object, ...]:
-    """Values of these types, one format each, as Python values.  Errors: EngineError."""
+def decode_values(oids: tuple[int, ...], formats: Formats, given: Sequence[bytes | None],
+                  zone: Zone = _utc) -> tuple[object, ...]:
+    """Values of these types, one format each, as Python values; `zone` tells the session's.  Errors: EngineError."""
     # They lie in Bind as in a DataRow, so the decoder of rows reads them.
     data = bytearray(b"D\0\0\0\0")
     data += len(given).to_bytes(2, "big")
@@ -81,7 +90,13 @@ def decode_values(oids: tuple[int, ...], formats: Formats, given: Sequence[bytes
     try:
         return row_decoder(oids, formats).decode(bytes(data), 0, len(data))[0]
     except ValueDecodeError as error:
-        raise _unreadable(oids[error.column], formats[error.column], error) from error
+        number = error.column
+        if not formats[number]:
+            said = bytes(error.data).decode(errors="replace")
+            other = canonical(oids[number], said, zone)
+            if other is not None and other != said:
+                return decode_values(oids, formats, [*given[:number], other.encode(), *given[number + 1:]], zone)
+        raise _unreadable(oids[number], formats[number], error) from error
 
 
 def _unreadable(oid: int, form: int, error: ValueDecodeError) -> EngineError:

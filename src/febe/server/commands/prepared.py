@@ -50,7 +50,7 @@ def execute(session: Session, words: Words) -> Command:
                           detail=f"Expected {len(statement.parameters)} parameters but got {len(texts)}.")
 
     def action(values: Sequence[Any]) -> Result:
-        return inner.execute(statement.values((), _evaluated(session, texts)))
+        return inner.execute(statement.values((), _evaluated(session, texts), session.zone))
 
     command = Command(action, columns=inner.columns, reaches_engine=True)
     command.writes = inner.writes
