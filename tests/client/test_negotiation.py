@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
@@ -19,7 +20,9 @@ from febe.server import ServerTLS, access_rules
 from tests.conftest import installed
 from tests.flows.backend import Backend, opened
 from tests.peers import kerberos, secure
+from tests.peers import postgres as servers
 from tests.peers.certificates import Authority, Pair
+from tests.peers.installation import scratch, server_user
 from tests.peers.kerberos import Realm
 from tests.peers.postgres import Postgres
 from tests.server.listening import listening
@@ -41,7 +44,7 @@ def febe_(options: dict[str, str]) -> Outcome:
             layer = connection._session.port.layer
             return "in", layer.kind if layer is not None else "clear"
     except (PostgresError, EncryptionError, AuthenticationError, febe.Error) as error:
-        return _out(str(error))
+        return _out("\n".join((str(error), *getattr(error, "__notes__", ()))))  # libpq's text has every attempt
 
 
 def libpq(options: dict[str, str]) -> Outcome:
@@ -98,6 +101,22 @@ def kerberized17(realm: Realm, authority: Authority, localhost: Pair) -> Iterato
 
 
 @pytest.fixture(scope="module")
+def plain18() -> Iterator[Postgres]:
+    """PostgreSQL 18 with the same rules; those for TLS and GSSAPI encryption match nobody there."""
+    with scratch("rules18") as place:
+        path = place / "pg_hba.conf"
+        path.write_text(secure.hba({user: secure.RULES[user] for user in KINDS if user != "reject_me"}))
+        if server_user():
+            shutil.chown(path, server_user())
+        with servers.running(installed(18), hba_file=str(path)) as server:
+            for user in KINDS:
+                if user not in servers.USERS:
+                    server.psql(f'create role "{user}" login')
+                server.psql(f"alter role \"{user}\" password '{secure.PASSWORD}'")
+            yield server
+
+
+@pytest.fixture(scope="module")
 def served(realm: Realm, localhost: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """febe with everything, and febe in clear."""
     path = tmp_path_factory.mktemp("hba") / "pg_hba.conf"
@@ -123,38 +142,44 @@ def test_tls_with_and_without(secure17: Postgres, served: Any, authority: Author
 
 
 def test_postgresql_15(secure15: Postgres, authority: Authority) -> None:
-    for tls, user in itertools.product(TLS, KINDS):
-        options = {**tls, "sslrootcert": str(authority.root), "gssencmode": "disable"}
+    for tls, user, version in itertools.product(TLS, KINDS, VERSIONS):
+        options = {**tls, "sslrootcert": str(authority.root), "gssencmode": "disable", "max_protocol_version": version}
         expected = libpq(at(secure15.port, user, **options))
-        assert febe_(at(secure15.port, user, **options)) == expected, (tls, user)
+        assert febe_(at(secure15.port, user, **options)) == expected, (tls, user, version)
 
 
-def test_no_tls(pg18: Postgres, served: Any) -> None:
+def test_no_tls(plain18: Postgres, served: Any) -> None:
+    """PostgreSQL 18, which was built without TLS and Kerberos, and febe without either."""
     _, bare = served
-    for tls, version in itertools.product(TLS, VERSIONS):
+    for tls, user, version in itertools.product(TLS, KINDS, VERSIONS):
         options = {**tls, "gssencmode": "disable", "max_protocol_version": version}
         if tls["sslmode"].startswith("verify"):
             options["sslrootcert"] = os.devnull  # there, and so not what is complained of
-        expected = libpq(at(pg18.port, "trust", **options))
-        assert febe_(at(pg18.port, "trust", **options)) == expected, (tls, version)
-        assert libpq(at(bare.port, "any", **options)) == expected, (tls, version)
-        assert febe_(at(bare.port, "any", **options)) == expected, (tls, version)
+        cell = (tls, user, version)
+        expected = libpq(at(plain18.port, user, **options))
+        assert febe_(at(plain18.port, user, **options)) == expected, (cell, "febe and PostgreSQL 18")
+        assert libpq(at(bare.port, user, **options)) == expected, (cell, "libpq 18 and febe")
+        assert febe_(at(bare.port, user, **options)) == expected, (cell, "febe and febe")
 
 
 @pytest.mark.slow
-def test_kerberos(kerberized17: Postgres, served: Any) -> None:
+def test_kerberos(kerberized17: Postgres, served: Any, authority: Authority) -> None:
+    """{GSSENC asked for, insisted on} x {SSLRequest, direct TLS} x sslmode x rule x version; older libpq as well."""
     whole, _bare = served
     theirs, older = psql(17), psql(15)
-    for gssencmode, sslmode, user in itertools.product(("prefer", "require"), ("disable", "prefer", "require"),
-                                                       ("any", "ssl", "nossl", "gssenc", "nogssenc", "reject_me")):
-        options = {"gssencmode": gssencmode, "sslmode": sslmode}
-        cell = (gssencmode, sslmode, user)
+    for gssencmode, tls, user in itertools.product(("prefer", "require"), TLS, KINDS):
+        options = {"gssencmode": gssencmode, "sslrootcert": str(authority.root), **tls}
+        cell = (gssencmode, tls, user)
         expected = theirs(at(kerberized17.port, user, **options))
-        assert febe_(at(kerberized17.port, user, **options)) == expected, (cell, "febe and PostgreSQL 17")
         assert theirs(at(whole.port, user, **options)) == expected, (cell, "libpq 17 and febe")
-        assert febe_(at(whole.port, user, **options)) == expected, (cell, "febe and febe")
+        for version in VERSIONS:
+            chosen = {**options, "max_protocol_version": version}
+            assert febe_(at(kerberized17.port, user, **chosen)) == expected, (cell, version, "febe and PostgreSQL 17")
+            assert febe_(at(whole.port, user, **chosen)) == expected, (cell, version, "febe and febe")
+    for gssencmode, tls, user in itertools.product(("disable", "prefer", "require"), TLS[:6], KINDS):
+        options = {"gssencmode": gssencmode, "sslrootcert": str(authority.root), **tls}
         assert older(at(whole.port, user, **options)) == older(at(kerberized17.port, user, **options)), (
-            cell, "libpq 15 and febe")
+            gssencmode, tls, user, "libpq 15 and febe")
 
 
 @pytest.mark.parametrize("server", ["pg18", "pg15", "secure17"])

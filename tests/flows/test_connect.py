@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from febe.flows.connect import Login
 from febe.flows.errors import NotSupported
-from febe.protocol.asynchronous import NoticeResponse
+from febe.protocol.asynchronous import ErrorResponse, NoticeResponse
 from febe.protocol.authentication import (
     AuthenticationCleartextPassword,
     AuthenticationCryptPassword,
@@ -42,7 +43,7 @@ CHUNKS = pytest.mark.parametrize("chunk", [0, 1, 7])
 
 
 def login(**options: object) -> Login:
-    return Login(user="u", database="d", **options)  # type: ignore[arg-type]
+    return Login(**{"user": "u", "database": "d"} | options)  # type: ignore[arg-type]
 
 
 @CHUNKS
@@ -158,6 +159,30 @@ def test_scram_final_twice() -> None:
 def test_no_known_sasl_mechanism() -> None:
     with pytest.raises(AuthenticationError, match="SCRAM-SHA-1, X"):
         opened(lambda backend: scram(backend, mechanisms=("SCRAM-SHA-1", "X")), login(password="pencil"))
+
+
+@pytest.mark.parametrize("fields", [{}, {"M": "no"}, {"S": "FATAL", "C": "", "M": "no"}])
+def test_an_error_without_a_sqlstate(fields: dict[str, str]) -> None:
+    """CVE-2026-6666: a peer fell over what the manual says is always there."""
+    async def script(backend: Backend) -> None:
+        await backend.expect(StartupMessage)
+        await backend.say(ErrorResponse(fields_by_code=fields))
+
+    with pytest.raises(PostgresError) as caught:
+        opened(script, login())
+    assert caught.value.sqlstate == fields.get("C", "XX000")
+    assert "no" in str(caught.value) or not fields
+
+
+@pytest.mark.parametrize("given", [{"user": "a\0b"}, {"database": "a\0b"}, {"settings": {"a.b": "x\0y"}},
+                                   {"settings": {"a\0b": "x"}}])
+def test_nul_in_what_a_program_says(given: dict[str, Any]) -> None:
+    """It would end the value and begin another parameter."""
+    async def script(backend: Backend) -> None:
+        await backend.expect(StartupMessage)
+
+    with pytest.raises(LocalProtocolError):
+        opened(script, login(**given))
 
 
 @pytest.mark.parametrize("request_", [AuthenticationCleartextPassword(), AuthenticationMD5Password(salt=b"salt"),

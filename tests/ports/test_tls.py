@@ -180,6 +180,7 @@ def test_a_client_takes_nothing_in_clear_for_protected(authority: Authority) -> 
 
 
 def test_error_text_from_before_tls_is_not_shown(authority: Authority) -> None:
+    """CVE-2024-10977."""
     client, server = pair()
 
     async def backend() -> None:

@@ -122,10 +122,11 @@ async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login, asid
             continue
         except TokenWanted:
             await bearer.fetch(aside)
-        except (HandshakeFailed, PostgresError) as error:
+        except (EncryptionError, PostgresError) as error:
             if before:
                 error.add_note(before)
-            if opening.is_final(error) or not plan.failed():
+            may_go_on = isinstance(error, HandshakeFailed | PostgresError) and not opening.is_final(error)
+            if not may_go_on or not plan.failed():
                 raise
             before = f"febe: tried before, with {way.value if way else ''}: {error}"
 
