@@ -8,8 +8,9 @@ handed out already is not handed out twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from struct import Struct
-from typing import Any
+from typing import Any, TypeAlias
 
 from febe._kernel.changes import ChangeDecoder, Shape
 from febe._kernel.errors import MalformedRow, ValueDecodeError
@@ -28,6 +29,15 @@ _LENGTH = Struct("!i").unpack_from
 _PAYLOAD = 30
 """Where the plugin's message begins in a CopyData message."""
 _WAL, _KEEPALIVE = ord("w"), ord("k")
+
+Replay: TypeAlias = "Iterator[list[Event] | Wanted]"
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Types whose description the rows that follow need; where nobody gives it, they are text."""
+
+    oids: list[int]
 
 
 class Assembler:
@@ -85,10 +95,10 @@ class Assembler:
         self._resume = resume
         return void
 
-    def feed(self, data: bytes, pos: int, end: int) -> Iterator[list[Event]]:
+    def feed(self, data: bytes, pos: int, end: int) -> Iterator[list[Event] | Wanted]:
         """Hand out what lies in a run of CopyData messages, some at a time.
 
-        Errors: RemoteProtocolError, DecodeError.
+        Who takes it looks up the types that are wanted between two times.  Errors: RemoteProtocolError, DecodeError.
         """
         out, self._held = self._held, []
         while pos < end:
@@ -107,6 +117,8 @@ class Assembler:
             else:
                 self._received(data, pos)
                 message = self._reader.read(data, pos + _PAYLOAD, after)
+                if (wanted := self._wanted(message)) is not None:
+                    yield wanted
                 replayed = _HANDLERS[type(message)](self, message, out)
                 if replayed is not None:
                     yield from replayed
@@ -166,6 +178,12 @@ class Assembler:
         if message.start_lsn:
             self.handed = max(self.handed, message.start_lsn)
         out.append(changes.Raw(message.start_lsn, message.data))
+
+    def _wanted(self, message: object) -> Wanted | None:
+        if type(message) is logical.Relation:
+            oids = self.types.unknown([column.type_oid for column in message.columns])
+            return Wanted(oids) if oids else None
+        return None
 
     def _relation(self, message: logical.Relation, out: list[Event]) -> None:
         relation = relation_of(message, self.types, self._names)
@@ -285,18 +303,18 @@ class Assembler:
             self._current = self._shapes
         self._spool, self._block = None, 0
 
-    def _on_stream_commit(self, message: logical.StreamCommit, out: list[Event]) -> Iterator[list[Event]] | None:
+    def _on_stream_commit(self, message: logical.StreamCommit, out: list[Event]) -> Replay | None:
         commit = changes.Commit(message.xid, message.commit_lsn, message.end_lsn, message.committed_at)
         begin = changes.Begin("transaction", message.xid, message.commit_lsn, message.committed_at)
         return self._streamed(message.xid, begin, commit, message.commit_lsn, message.end_lsn, out)
 
-    def _on_stream_prepare(self, message: logical.StreamPrepare, out: list[Event]) -> Iterator[list[Event]] | None:
+    def _on_stream_prepare(self, message: logical.StreamPrepare, out: list[Event]) -> Replay | None:
         begin = changes.Begin("prepared", message.xid, message.prepare_lsn, message.prepared_at, message.gid)
         prepare = changes.Prepare(message.xid, message.gid, message.prepare_lsn, message.end_lsn, message.prepared_at)
         return self._streamed(message.xid, begin, prepare, message.prepare_lsn, message.end_lsn, out)
 
     def _streamed(self, xid: int, begin: changes.Begin, end: Event, lsn: int, end_lsn: int,
-                  out: list[Event]) -> Iterator[list[Event]] | None:
+                  out: list[Event]) -> Replay | None:
         if self._live:
             self._shapes.update(self._overlays.pop(xid, {}))
             self._single(end, lsn, end_lsn, out)
@@ -307,7 +325,7 @@ class Assembler:
         return self._replay(spool, begin, end, lsn, end_lsn, out)
 
     def _replay(self, spool: Spool, begin: changes.Begin, end: Event, lsn: int, end_lsn: int,
-                out: list[Event]) -> Iterator[list[Event]]:
+                out: list[Event]) -> Replay:
         try:
             self._start(begin, out)
             self._reader.in_stream = True
@@ -321,6 +339,8 @@ class Assembler:
                     if pos < len(data):
                         after = pos + 1 + _LENGTH(data, pos + 1)[0]
                         message = self._reader.read(data, pos + _PAYLOAD, after)
+                        if (wanted := self._wanted(message)) is not None:
+                            yield wanted
                         _HANDLERS[type(message)](self, message, out)
                         pos = after
             self._reader.in_stream = False
@@ -343,7 +363,7 @@ class Assembler:
             spool.aborted.add(message.subtransaction)
 
 
-_HANDLERS: dict[type[Any], Callable[[Assembler, Any, list[Event]], Iterator[list[Event]] | None]] = {
+_HANDLERS: dict[type[Any], Callable[[Assembler, Any, list[Event]], Replay | None]] = {
     logical.Begin: Assembler._on_begin, logical.Commit: Assembler._on_commit, logical.Origin: Assembler._origin,
     logical.Relation: Assembler._relation, logical.Type: Assembler._type,
     logical.LogicalMessage: Assembler._message, logical.Truncate: Assembler._truncate,
@@ -354,4 +374,4 @@ _HANDLERS: dict[type[Any], Callable[[Assembler, Any, list[Event]], Iterator[list
     logical.Prepare: Assembler._on_prepare, logical.CommitPrepared: Assembler._on_commit_prepared,
     logical.RollbackPrepared: Assembler._on_rollback_prepared}
 
-__all__ = ["Assembler"]
+__all__ = ["Assembler", "Wanted"]

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
+from febe._kernel.row import Row
+from febe.client.asynchronous import Connection
 from febe.client.asynchronous import connect as connect_sql
 from febe.client.options import Options, resolve
 from febe.client.run_asyncio import open_session
 from febe.flows import replicate
 from febe.flows.close import close
+from febe.flows.introspect import introspect
 from febe.flows.session import Session
 from febe.protocol.asynchronous import ErrorResponse
 from febe.protocol.connection import CopyDataRun
@@ -25,7 +28,7 @@ from febe.protocol.replication import StandbyStatusUpdate
 from febe.protocol.replication_commands import DropReplicationSlot, StartReplication, quote_name, quote_text
 from febe.protocol.states import State
 from febe.replication import slots, snapshot
-from febe.replication.assembler import Assembler
+from febe.replication.assembler import Assembler, Wanted
 from febe.replication.changes import ENDS, Begin, Commit, Event, Relation
 from febe.replication.handover import Handover
 from febe.types.registry import TYPES, Registry
@@ -270,6 +273,11 @@ class Subscription:
         settings = {**self._options.get("settings", {}), **_SETTINGS}
         return await open_session(resolve(self._conninfo, {**self._options, "settings": settings}))
 
+    async def _beside(self) -> Connection[Row]:
+        """A connection for queries, with the same codecs."""
+        options: Options = {**self._options, "types": self._types}
+        return await connect_sql(self._conninfo, **options)
+
     async def _prepare(self, session: Session) -> float:
         """Everything up to the stream; the seconds between reports."""
         major = replicate.major_version(session)
@@ -340,7 +348,7 @@ class Subscription:
         self._copying = True  # from here on the slot may be there although its snapshot is not copied
         made = await slots.create_slot(session, self._slot, self._plugin, temporary=self._temporary,
                                        two_phase=self._two_phase, snapshot="export")
-        async with await connect_sql(self._conninfo, **self._options) as connection:
+        async with await self._beside() as connection:
             await connection.execute("begin isolation level repeatable read read only")
             try:
                 await connection.execute(f"set transaction snapshot {quote_text(made.snapshot or '')}")
@@ -368,6 +376,9 @@ class Subscription:
                     size = event.end - event.start
                     for batch in assembler.feed(event.data, event.start, event.end):
                         self._progressed = True
+                        if isinstance(batch, Wanted):
+                            await self._look_up(batch.oids)
+                            continue
                         await self._queue.put(batch, size)
                     self._follow()
                 elif isinstance(event, ErrorResponse):
@@ -385,6 +396,12 @@ class Subscription:
             if assembler.reply_wanted:
                 assembler.reply_wanted = False
                 await self._tell(session)
+
+    async def _look_up(self, oids: list[int]) -> None:
+        """Ask the catalog about types that are not built in, beside the stream, which carries no queries."""
+        async with await self._beside() as connection:
+            await introspect(connection._session, oids)
+            self._types.learn(connection.types.learned())
 
     def _follow(self) -> None:
         """With nothing pending, what the server told is as good as confirmed: it holds nothing for us."""

@@ -138,6 +138,10 @@ class Registry:
             self._by_name.setdefault(codec.name, codec.oid)
             self._by_name[f"{codec.schema}.{codec.name}"] = codec.oid
 
+    def learned(self) -> list[Codec]:
+        """What a catalog has described."""
+        return [self._by_oid[oid] for oid in self._learned]
+
     def forget(self) -> None:
         """Drop what a catalog has described, so that it is looked up anew."""
         self._own()
