@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from tests.peers.postgres import Postgres
 MADE = """
 create schema {0};
 create type {0}.mood as enum ('sad', 'ok', 'very happy');
-create domain {0}.positive as int4 check (value > 0);
+create domain {0}.positive as int4 check (value <> 0);
 create type {0}.address as (street text, number {0}.positive, moods {0}.mood[]);
 create type {0}.customer as (name text, home {0}.address, others {0}.address[]);
 create type {0}.span as range (subtype = {0}.mood, multirange_type_name = {0}.spans);
@@ -113,21 +113,63 @@ def test_enums_without_a_class(connection: Client, schema: str) -> None:
     assert connection.fetchval("select $1::text", Mood.HAPPY) == "very happy"
 
 
-def test_a_composite_that_changed(connection: Client, schema: str) -> None:
+def test_a_composite_that_changed(connection: Client, schema: str, pg18: Postgres) -> None:
+    """Another connection changes it: values tell, in binary, in text and as parameters; then it is looked up again."""
+    def change(what: str) -> None:
+        with febe.connect(pg18.dsn()) as other:
+            other.execute(f"alter type {schema}.customer {what} cascade")
+
     sql = "select c from customers"
-    assert connection.fetchval(sql).name == "Ada"
     ask = "select $1::customer"
+    assert connection.fetchval(sql).name == "Ada"
     assert connection.fetchval(ask, ("Ada", None, None)).name == "Ada"
-    connection.execute("alter type customer add attribute age int4 cascade")
+    change("add attribute age int4")
     with pytest.raises(febe.errors.DecodeError, match="4 fields, where 3 were described"):
         connection.fetchval(sql)
     assert connection.fetchval(sql).age is None
     assert connection.fetchval("select 1") == 1
     assert connection.fetchval(ask, ("Ada", None, None, 7)).age == 7
-    connection.execute("alter type customer drop attribute name")
+    change("drop attribute name")
     with pytest.raises(febe.errors.PostgresError):
         connection.fetchval(ask, ("Ada", None, None, 7))
     assert connection.fetchval(ask, (None, None, 7)).age == 7
+    assert connection.execute(sql).rows[0][0].age is None
+    change("add attribute more text")
+    with pytest.raises(febe.errors.DecodeError, match="4 fields, where 3 were described"):
+        connection.execute(sql)
+    assert connection.execute(sql).rows == [((None, [], None, None),)]
+
+
+def test_a_field_of_another_name(connection: Client, schema: str) -> None:
+    """The connection that changes a type knows of it at once: no value would tell."""
+    sql = "select $1::address"
+    home = ("Main", 5, None)
+    assert connection.fetchval(sql, home)._fields == ("street", "number", "moods")
+    connection.execute("alter type address rename attribute street to road")
+    assert connection.fetchval(sql, home)._fields == ("road", "number", "moods")
+    assert connection.execute("select row('Main', 5, null)::address").rows[0][0].road == "Main"
+
+
+def test_a_query_string_knows_types_too(connection: Client, schema: str) -> None:
+    """Types that turn up in a simple query for the first time are looked up after it, not given as text."""
+    sql = ("create temp table h as select row('Main', 5, '{sad}')::address as a; "
+           "select a, array[a] as b from h; select 1 as one; select 'sad'::mood as m, a from h where false; "
+           "select a from h")
+    results = connection.execute(sql).results
+    home = ("Main", 5, ["sad"])
+    assert [result.rows for result in results] == [[], [(home, [home])], [(1,)], [], [(home,)]]
+    assert results[1].rows[0].a.street == "Main"
+    connection.types.register_class("address", Other)
+    connection.types.forget()
+    with pytest.raises(febe.errors.DecodeError, match=r'column "a" \(address\), row 0: .*\'number\'') as caught:
+        connection.execute(sql.partition(";")[2])
+    assert caught.value.row == 0
+    assert connection.execute("select 'mine' as x").rows == [("mine",)]
+
+
+@dataclass
+class Other:
+    street: str
 
 
 def test_a_new_label(connection: Client, schema: str) -> None:
@@ -158,6 +200,20 @@ def test_codecs_of_the_program(connection: Client, schema: str) -> None:
     assert connection.fetchval("select $1::positive[]", [-5]) == [-5]
     assert connection.fetchval("select $1::address", ("Main", -5, None)) == ("Main", -5, None)
     assert TYPES.by_name("numeric").decode_binary is not None
+
+
+def test_codecs_of_the_program_in_copy(connection: Client, schema: str) -> None:
+    connection.types.register_class("mood", Mood)
+    connection.types.register_class("address", Address)
+    connection.types.register(Codec(oid=23, name="int4", array_oid=1007, decode_text=lambda data: -int(data),
+                                    encode_text=lambda value: str(-value).encode()))
+    connection.execute("create table copied (n int4, ns int4[], a address, r int4range, m mood, kind regtype)")
+    # A domain is what it is over: number is an int4, too.
+    row = (5, [6, None], Address("Main", 7, [Mood.OK]), Range(3, 1), Mood.SAD, "integer")
+    connection.copy_in("copied", [row, (None,) * 6])
+    assert connection.fetch("select n::int8, number(a)::int8, lower(r)::int8 from copied where n is not null") == [
+        (-5, -7, -3)]
+    assert connection.fetch("select * from copied") == [row, (None,) * 6]
 
 
 def test_a_codec_that_raises(connection: Client, schema: str) -> None:
@@ -191,6 +247,48 @@ def test_sixty_five_thousand_parameters(connection: Client, schema: str) -> None
     values = list(range(65535))
     sql = "select array[" + ",".join(f"${n}::int8" for n in range(1, 65536)) + "]"
     assert connection.fetchval(sql, *values) == values
+
+
+def test_more_parameters_than_the_protocol_can_count(connection: Client, schema: str) -> None:
+    sql = "select array[" + ",".join(f"${n}::int8" for n in range(1, 65537)) + "]"
+    with pytest.raises(febe.errors.EncodeError, match="at most 65535 parameters, 65536 given"):
+        connection.fetchval(sql, *range(65536))
+    assert connection.fetchval("select 1") == 1
+
+
+@pytest.mark.parametrize(("types", "values", "number", "words"), [
+    ("int4 int2", (1, 40000), 2, "integer out of range -32768 to 32767"),
+    ("int4", ("1",), 1, ""), ("int4", (1.5,), 1, ""), ("bool", (1,), 1, ""), ("text", (1,), 1, ""),
+    ("text text", ("a", "a\0b"), 2, "NUL"), ("bytea", ("a",), 1, ""), ("uuid", ("no",), 1, ""),
+    ("float4", (1e300,), 1, ""), ("numeric", ("1",), 1, ""), ("date", ("2024-01-01",), 1, ""),
+    ("timestamptz", (datetime(2024, 1, 1),), 1, ""), ("timestamp", (datetime(2024, 1, 1, tzinfo=UTC),), 1, ""),
+    ("interval", (5,), 1, ""), ("int4[]", ([1, [2]],), 1, ""), ("int4[]", ([1, 2**40],), 1, ""),
+    ("int4range", (Range(1, 2**40),), 1, ""), ("mood", (5,), 1, ""), ("address", (("a",),), 1, ""),
+    ("address", (("a", 2**40, None),), 1, 'field "number"'), ("inet", ("10.0.0",), 1, ""),
+    ("jsonb", (object(),), 1, ""), ("json", ({1, 2},), 1, ""), ("bit(3)", (5,), 1, ""),
+    ("money", (1.5,), 1, ""), ("point", ((1,),), 1, ""),
+    ("hstore", ({"a": 1},), 1, ""), ("xid", (-1,), 1, ""), ("int8", (2**63,), 1, "out of range"),
+])
+def test_what_does_not_fit_is_not_sent(connection: Client, schema: str, types: str, values: tuple[Any, ...],
+                                       number: int, words: str) -> None:
+    connection.execute("create extension if not exists hstore schema public")
+    names = types.split()
+    sql = "select " + ", ".join(f"${n}::{name}" for n, name in enumerate(names, 1))
+    connection.fetch(sql, *[None] * len(names))  # described
+    session = connection.real._session
+    asked = session.asked
+    with pytest.raises(febe.errors.EncodeError, match=rf"^parameter \${number} \([^)]*\): .*{words}") as caught:
+        connection.fetch(sql, *values)
+    assert caught.value.parameter == number
+    assert session.asked == asked
+    assert connection.fetch("select 1") == [(1,)]
+
+
+def test_a_parameter_of_no_known_type(connection: Client, schema: str) -> None:
+    with pytest.raises(febe.errors.EncodeError, match=r"parameter \$1 \(text\)") as caught:
+        connection.fetchval("select $1", 5)
+    assert caught.value.__notes__ == ["febe: the statement does not say that it is anything but text; $1::int8 would"]
+    assert connection.fetchval("select $1::int8", 5) == 5
 
 
 def test_numpy(connection: Client, schema: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from febe.types import Array, Codec, Multirange, Range, Row, TSQuery
+from febe.types import Array, Codec, Interval, Multirange, Range, Row, TSQuery
 from tests.peers.postgres import Postgres
 from tests.types.live import Live, connected, decode, encode
 from tests.types.samples import ARRAYS, EXTENSIONS, SAMPLES, Sample
@@ -165,6 +165,28 @@ def test_enums_and_domains(live18: Live) -> None:
 
     check(live18, scores, "live.score", [[Decimal("1.5"), Decimal("-3.0")]], Sample(values=[]))
     check(live18, mails, "live.mail[]", [["a@b", '"@,']], Sample(values=[]))
+
+
+def test_infinite_intervals(live18: Live) -> None:
+    """Since 17: alone, in arrays, in ranges."""
+    both = [Interval.INFINITY, -Interval.INFINITY]
+    live18.connection.execute("create type live.spans as range (subtype = interval)")
+    alone, array, spans = live18.learn("interval", "interval[]", "live.spans")
+    check(live18, alone, "interval", both, Sample(values=[]))
+    check(live18, array, "interval[]", [both, [both, both]], Sample(values=[]))
+    check(live18, spans, "live.spans", [Range(both[1], both[0], "[]"), Range(Interval(days=1), both[0])],
+          Sample(values=[]))
+
+
+def test_xml_inside_others(live15: Live) -> None:
+    """On 15, because the packaged PostgreSQL 18 has no libxml."""
+    values = list(SAMPLES["xml"].some("xml", 40))
+    live15.connection.execute("create type live.c_xml as (a xml, b xml[])")
+    array, composite = live15.learn("xml[]", "live.c_xml")
+    check(live15, array, "xml[]", [values, [None, *values], Array(values, (-3,)), []], SAMPLES["xml"])
+    row = type(decode(composite, 0, b"(,)"))
+    check(live15, composite, "live.c_xml", [tuple.__new__(row, (value, [value, None])) for value in values],
+          SAMPLES["xml"])
 
 
 def test_nan_is_itself(live18: Live) -> None:

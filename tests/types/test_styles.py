@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from febe.types import TYPES, FarTimestamp
+from febe.types import TYPES, FarTimestamp, Interval
 from febe.types.styles import styled
 from tests.peers.postgres import Postgres
 from tests.types.live import Live, connected, decode, encode
@@ -20,7 +20,7 @@ def live(pg18: Postgres) -> Iterator[Live]:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo", "America/New_York", "Asia/Kolkata"])
-@pytest.mark.parametrize("order", ["MDY", "DMY"])
+@pytest.mark.parametrize("order", ["MDY", "DMY", "YMD"])
 @pytest.mark.parametrize("style", ["ISO", "SQL", "Postgres", "German"])
 @pytest.mark.parametrize("name", ["date", "timestamp", "timestamptz"])
 def test_date_styles(live: Live, name: str, style: str, order: str, zone: str) -> None:
@@ -58,7 +58,7 @@ def test_the_hour_that_comes_twice(live: Live) -> None:
 def test_interval_styles(live: Live, style: str) -> None:
     live.connection.execute(f"set intervalstyle = '{style}'")
     codec = TYPES.by_name("interval")
-    values = list(SAMPLES["interval"].some("interval styles", 400))
+    values = [*SAMPLES["interval"].some("interval styles", 400), Interval.INFINITY, -Interval.INFINITY]
     received = live.echo(codec, "interval", [encode(codec, 1, value) for value in values], 1, 0)
     for value, text in zip(values, received, strict=True):
         assert decode(codec, 0, text) == value, text

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from febe._kernel.errors import MalformedRow, ValueDecodeError
+from febe._kernel.errors import MalformedRow, TypeChanged, ValueDecodeError
 from febe._kernel.row import Row
 from febe.flows.errors import DecodeError, NotSupported
 from febe.flows.session import Session
@@ -151,6 +151,8 @@ class Answer:
                 self.rows.extend(rows)
 
     def _decode_error(self, error: ValueDecodeError) -> DecodeError:
+        if isinstance(error.__cause__, TypeChanged):
+            self.session.types_changed()
         column = self.columns[error.column]
         type_name = self.session.types.by_oid(column.type_oid).name
         row = error.row + len(self.rows or ())

@@ -21,6 +21,7 @@ from febe.protocol.simple import CommandComplete, Query
 from febe.protocol.states import State
 from febe.types.copy import ArrowCopyEncoder, CopyColumn, CopyDecoder, CopyEncodeError, CopyEncoder, CopyFormat
 from febe.types.copy.encoder import frame
+from febe.types.styles import styled
 
 Table = str | tuple[str, ...]
 Progress = Callable[[int, int], object]
@@ -172,7 +173,7 @@ class CopyOut:
             sql = self.what
         else:
             found = await columns_of(session, self.what, self.names)
-            form = self.form or _form_of([column.codec.decode_binary for column in found])
+            form = self.form or _form_of([column.codec.decoder()[1] for column in found])
             answer.decoder = self.decoder(form, found)
             sql = statement(self.what, [column.name for column in found], "TO STDOUT", form)
         await session.admission()
@@ -230,13 +231,14 @@ async def columns_of(session: Session, table: Table, names: Sequence[str] | None
     statement = Statement(f"SELECT {wanted} FROM {named(table)}", False)
     await session.admission()
     await describe(session, statement)
-    return [CopyColumn(name=column.name, codec=session.types.by_oid(column.type_oid), typmod=column.type_modifier)
+    types = styled(session.types, session.parameters)
+    return [CopyColumn(name=column.name, codec=types.by_oid(column.type_oid), typmod=column.type_modifier)
             for column in statement.columns]
 
 
-def _form_of(functions: Sequence[object]) -> CopyFormat:
-    """Binary, or text where a column's type has no such function for binary."""
-    return CopyFormat(format="text" if None in functions else "binary")
+def _form_of(codes: Sequence[int]) -> CopyFormat:
+    """Binary, or text where a column's type has or prefers that."""
+    return CopyFormat(format="text" if 0 in codes else "binary")
 
 
 def named(table: Table) -> str:
@@ -264,7 +266,7 @@ async def copy_records(session: Session, table: Table, rows: Any, *, columns: Se
         return await copy_arrow(session, table, rows, columns=columns, form=form, progress=progress)
     found = await columns_of(session, table, columns)
     if form is None:
-        form = _form_of([column.codec.encode_binary for column in found])
+        form = _form_of([column.codec.encoder()[1] for column in found])
     encoder = CopyEncoder(form, found)
     names = [column.name for column in found]
     try:

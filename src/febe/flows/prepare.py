@@ -69,6 +69,7 @@ class Statement:
         self.columns: list[FieldDescription] = []
         self.decode: DecodeRun
         self._encoder: ParameterEncoder
+        self._types: Registry
         self.parse = b""
         """Parse, for a flight of a statement that the server does not know."""
         self._prefix = self._suffix = b""
@@ -78,6 +79,7 @@ class Statement:
                   columns: list[FieldDescription]) -> None:
         """Make ready what never changes."""
         self.name = name
+        self._types = types
         self.parameters = [types.by_oid(oid) for oid in parameter_types]
         encoders = [codec.encoder() for codec in self.parameters]
         self._encoder = ParameterEncoder([encode for encode, _ in encoders])
@@ -117,8 +119,14 @@ class Statement:
             return self._encoder.encode(self._prefix, args, self._suffix, trailer)
         except ValueEncodeError as error:
             type_name = self.parameters[error.column].name
-            raise EncodeError(f"parameter ${error.column + 1} ({type_name}): {error.reason}",
-                              parameter=error.column + 1, type_name=type_name, value=error.value) from error
+            made = EncodeError(f"parameter ${error.column + 1} ({type_name}): {error.reason}",
+                               parameter=error.column + 1, type_name=type_name, value=error.value)
+            better = self._types.by_class(type(error.value))
+            if type_name == "text" and better is not None and better.name != "text":
+                # What nothing tells the type of is text (parse_target.c, resolveTargetListUnknowns).
+                made.add_note(f"febe: the statement does not say that it is anything but text; "
+                              f"${error.column + 1}::{better.name} would")
+            raise made from error
 
 
 def decoder(types: Registry, columns: list[FieldDescription]) -> DecodeRun:
@@ -173,18 +181,16 @@ class Flight(Answer):
                 self.decode = decoder(self.session.types, event.columns)
 
     def _decode_error(self, error: ValueDecodeError) -> DecodeError:
-        made = super()._decode_error(error)
         if isinstance(error.__cause__, TypeChanged):
-            self.session.types.forget()
-            self.statement.ready = False
-        return made
+            discard(self.session, self.statement)
+        return super()._decode_error(error)
 
     def _error(self, event: ErrorResponse) -> None:
         super()._error(event)
         if not self.bound and event.fields_by_code.get("R") in ("record_recv", "record_in"):
             # A parameter's composite type has other fields than when it was described.
-            self.session.types.forget()
-            self.statement.ready = False
+            discard(self.session, self.statement)
+            self.session.types_changed()
         if not self.brief and not self.parsed:
             self.statement.forget()
 

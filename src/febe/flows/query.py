@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from febe.flows.answer import Answer, converse
+from febe.flows.errors import EncodeError
 from febe.flows.into import Make
+from febe.flows.introspect import introspect
 from febe.flows.prepare import KNOWN, TOLD, Flight, Statement, cached, decoder, describe, discard
 from febe.flows.result import Result
 from febe.flows.session import Session
@@ -87,6 +89,8 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
         if session.held_by is not None:
             await session.admission()
         while not statement.ready:
+            if len(args) > _MOST_PARAMETERS:
+                raise EncodeError(f"a statement takes at most {_MOST_PARAMETERS} parameters, {len(args)} given")
             await describe(session, statement)
         answer = Flight(session, statement, one=give.one, tagged=give.tagged, reader=give.reader)
         out = statement.request(args)
@@ -113,17 +117,30 @@ async def run(session: Session, what: str | Statement, args: tuple[object, ...],
 
 
 class Script(Answer):
-    """The answer to a query string: a result for each statement."""
+    """The answer to a query string: a result for each statement.
+
+    Rows with types that are not known yet wait in `waiting`: the catalog can be asked only after the answer.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, None)
         self.results: list[Result] = []
+        self.waiting: list[tuple[Result, list[bytes]]] = []
+        self._kept: list[bytes] = []
 
     def _row_description(self, event: RowDescription) -> None:
         self.columns = event.columns
         self.rows = None
-        if not self.is_abandoned:
+        if self.is_abandoned:
+            return
+        if self.session.types.unknown([column.type_oid for column in event.columns]):
+            self.decode = self._keep
+        else:
             self.decode = decoder(styled(self.session.types, self.session.parameters), event.columns)
+
+    def _keep(self, data: bytes, start: int, end: int) -> list[Any]:
+        self._kept.append(data[start:end])
+        return []
 
     def _command_complete(self, event: CommandComplete) -> None:
         super()._command_complete(event)
@@ -135,7 +152,24 @@ class Script(Answer):
 
     def _next(self) -> None:
         self.results.append(Result(self.tag, self.rows or [], self.columns))
+        if self._kept:
+            self.waiting.append((self.results[-1], self._kept))
+            self._kept = []
         self.rows, self.decode, self.columns = None, None, []
+
+    async def settle_types(self) -> None:
+        """Look up the types that were not known, and read the rows that waited.  Errors: DecodeError."""
+        session = self.session
+        await introspect(session, [column.type_oid for result, _ in self.waiting for column in result.columns])
+        types = styled(session.types, session.parameters)
+        for result, kept in self.waiting:
+            self.columns = list(result.columns)
+            self.rows, self.decode = None, decoder(types, self.columns)
+            for data in kept:
+                self._rows(data, 0, len(data))
+            result.rows = self.rows or []
+            if self.failure is not None:
+                raise self.failure
 
 
 async def script(session: Session, sql: str) -> list[Result]:
@@ -150,6 +184,8 @@ async def script(session: Session, sql: str) -> list[Result]:
     else:
         await converse(session, _QUERY, out, answer)
     answer.check()
+    if answer.waiting:
+        await answer.settle_types()
     return answer.results
 
 
@@ -187,6 +223,8 @@ def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -
 
 
 _QUERY = (State.QUERY,)
+_MOST_PARAMETERS = 65535
+"""What 16 bits hold; more are described with a wrong number (postgres.c, exec_describe_statement_message)."""
 
 __all__ = ["ALL", "FIRST", "RESULT", "VALUE", "Flow", "Give", "all_rows", "execute", "fetch",
            "fetchrow", "fetchval", "first_row", "is_stale", "run", "script"]

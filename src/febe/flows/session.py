@@ -93,11 +93,18 @@ class Session:
     def flush_statements(self, tag: str) -> None:
         """Have every statement described anew when it is used next; DISCARD and DEALLOCATE have freed them already."""
         for statement in self.statements.values():
-            statement.forget()
-            if not tag.startswith("D") or tag.startswith("DROP"):
+            if statement.is_known and not tag.startswith(("DISCARD", "DEALLOCATE")):
                 self.discarded.append(statement.name)
+            statement.forget()
         self.statements.clear()
         self.latest = None
+        if not tag.startswith(("CREATE", "DISCARD", "DEALLOCATE")):
+            self.types.forget()  # a field may have another name now
+
+    def types_changed(self) -> None:
+        """What the catalog said about types is no longer so: ask again, for every statement."""
+        self.types.forget()
+        self.flush_statements("ALTER TYPE")
 
     # Who may write
 

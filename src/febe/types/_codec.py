@@ -144,6 +144,8 @@ class Registry:
 
     def forget(self) -> None:
         """Drop what a catalog has described, so that it is looked up anew."""
+        if not self._learned:
+            return
         self._own()
         for oid, before in self._learned.items():
             codec = self._by_oid.pop(oid)
