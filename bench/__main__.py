@@ -19,6 +19,7 @@ from . import (
     idle,
     latency,
     memory,
+    relay,
     report,
     to_arrow,
     transactions,
@@ -29,7 +30,7 @@ from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
           "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying,
-          "values": values}
+          "values": values, "relay": relay}
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -51,7 +51,7 @@ def _connected(dsn: str) -> Any:
     return connection
 
 
-def _receiving(settings: Settings, dsn: str) -> Iterator[Round]:
+def receiving(settings: Settings, dsn: str) -> Iterator[Round]:
     sql = f"select * from {settings['table']}"
 
     def psql() -> None:
@@ -76,21 +76,21 @@ def _receiving(settings: Settings, dsn: str) -> Iterator[Round]:
 
 def febe(settings: Settings) -> Iterator[Round]:
     with febe_server.running(settings["duckdb"], options=["--quiet", "--read-only"]) as server:
-        yield from _receiving(settings, server.dsn())
+        yield from receiving(settings, server.dsn())
 
 
 def postgres(settings: Settings) -> Iterator[Round]:
-    yield from _receiving(settings, settings["dsn"])
+    yield from receiving(settings, settings["dsn"])
 
 
 def pg_mimic(settings: Settings) -> Iterator[Round]:
     with serving(settings["peers"], "pg_mimic_server", "duckdb", settings["duckdb"]) as port:
-        yield from _receiving(settings, _dsn(port))
+        yield from receiving(settings, _dsn(port))
 
 
 def buenavista(settings: Settings) -> Iterator[Round]:
     with serving(settings["peers"], "buenavista_server", settings["duckdb"]) as port:
-        yield from _receiving(settings, _dsn(port))
+        yield from receiving(settings, _dsn(port))
 
 
 def _dsn(port: int) -> str:

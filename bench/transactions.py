@@ -15,7 +15,7 @@ from .processes import serving
 TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 
 
-def _pgbench(settings: Settings, host: str, port: int, user: str, database: str) -> Iterator[Round]:
+def pgbench(settings: Settings, host: str, port: int, user: str, database: str) -> Iterator[Round]:
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write("select 1;\n")
         script.flush()
@@ -36,16 +36,16 @@ def _pgbench(settings: Settings, host: str, port: int, user: str, database: str)
 
 def febe(settings: Settings) -> Iterator[Round]:
     with serving(sys.executable, "febe_constant") as port:
-        yield from _pgbench(settings, "127.0.0.1", port, "bench", "bench")
+        yield from pgbench(settings, "127.0.0.1", port, "bench", "bench")
 
 
 def postgres(settings: Settings) -> Iterator[Round]:
-    yield from _pgbench(settings, settings["host"], settings["port"], settings["user"], settings["database"])
+    yield from pgbench(settings, settings["host"], settings["port"], settings["user"], settings["database"])
 
 
 def pg_mimic(settings: Settings) -> Iterator[Round]:
     with serving(settings["peers"], "pg_mimic_server", "constant") as port:
-        yield from _pgbench(settings, "127.0.0.1", port, "bench", "bench")
+        yield from pgbench(settings, "127.0.0.1", port, "bench", "bench")
 
 
 # Protocol, clients, transactions a second wanted, and the ratio wanted of pg-mimic.
