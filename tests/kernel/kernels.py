@@ -15,9 +15,9 @@ import febe._kernel
 T = TypeVar("T")
 MODULES = (
     "array_writers", "arrays", "binary", "cells", "changes", "characters", "copy_assembly", "copy_binary",
-    "copy_encode",
-    "copy_fields", "copy_lines", "decimals", "dialogue", "encode", "errors", "fields", "fill", "floats", "frames",
-    "kinds", "parameters", "parse", "ranges", "records", "row", "rows", "text",
+    "copy_encode", "copy_fields", "copy_lines", "decimals", "dialogue", "encode", "errors", "field_writer",
+    "fields", "fill", "floats", "frames", "kinds", "parameters", "parse", "ranges", "records", "row", "rows",
+    "text",
 )
 
 

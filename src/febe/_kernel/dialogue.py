@@ -276,6 +276,18 @@ class Dialogue:
         self.state = pending.popleft() if pending else marks.idle
         return self._data, start, end, rows, tag_end
 
+    def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type]) -> Any:
+        """Have `other` say to its peer what ours said here, and add the bytes to `said`.
+
+        The first event of a class in `halt` is returned and not passed on; None: more bytes are needed.  Errors:
+        RemoteProtocolError, LocalProtocolError.
+        """
+        while True:
+            event = self.next_event()
+            if event is None or type(event) in halt:
+                return event
+            said.append(other._send(event))
+
     @cython.ccall
     def _find(self) -> object:
         """Find the messages that are whole.  True: there is at least one; None: more bytes are needed."""

@@ -76,6 +76,8 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._running = False
         self.interrupt: Callable[[], object] | None = None
+        self.arrived: Callable[[], object] | None = None
+        """Called, when set and nobody waits, as soon as there are bytes to take.  It must not raise."""
         self.send_timeout: float | None = None
 
     # What the transport calls
@@ -95,6 +97,9 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
             if not waiter.done():
                 waiter.set_result(None)
                 return
+        if self.arrived is not None:
+            self.arrived()
+            return
         self._received_size += len(data)
         if self._received_size >= READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
@@ -119,6 +124,11 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._held_back = False
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
+
+    @property
+    def held_back(self) -> bool:
+        """The peer does not read what is sent to it: `flush` would wait."""
+        return self._held_back
 
     # What flows call
 

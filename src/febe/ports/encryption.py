@@ -73,19 +73,24 @@ class Encryptable:
         def write_encrypted(out: bytes) -> None:
             write(layer.encrypt(out))
 
+        def read() -> None:
+            try:
+                found = layer.decrypt(take())
+            except EncryptionError as error:
+                raise ConnectionLost(f"the connection is lost: {error}") from error
+            if found:
+                ahead.append(found)
+            if answer := layer.encrypt(b""):
+                write(answer)
+
         async def wait_encrypted() -> None:
             while not ahead:
                 await wait()
-                try:
-                    found = layer.decrypt(take())
-                except EncryptionError as error:
-                    raise ConnectionLost(f"the connection is lost: {error}") from error
-                if found:
-                    ahead.append(found)
-                if answer := layer.encrypt(b""):
-                    write(answer)
+                read()
 
         def take_decrypted() -> bytes:
+            if not ahead:
+                read()
             data = ahead[0] if len(ahead) == 1 else b"".join(ahead)
             ahead.clear()
             return data

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Annotated, Any, Generic, TypeVar
 
 from febe._kernel.errors import MalformedMessage
+from febe._kernel.field_writer import FieldWriter
 from febe._kernel.fields import COUNTS, FieldReader, Plan, insufficient, read_counted, read_field
 from febe.protocol.errors import LocalProtocolError
 
@@ -58,6 +59,11 @@ class Kind(Generic[T]):
     def plan(self) -> Plan:
         """How the kernel reads it (`febe._kernel.fields`): by a code, or by calling `read`."""
         return self.read
+
+    @property
+    def write_plan(self) -> Any:
+        """How the kernel writes it (`febe._kernel.field_writer`); None: by calling `write`."""
+        return self.plan if isinstance(self.plan, str) else None
 
     def read(self, data: bytes, pos: int, end: int) -> tuple[T, int]:
         """Read at `pos`; return the value and the offset after it.
@@ -268,6 +274,11 @@ class Counted(Kind[list[T]]):
         element = self.element.plan
         return (self._count.code, element, self._least) if isinstance(element, str) else self.read
 
+    @property
+    def write_plan(self) -> Any:
+        element = self.element.write_plan
+        return (self._count.code, element) if isinstance(element, str | FieldWriter) else None
+
     def read(self, data: bytes, pos: int, end: int) -> tuple[list[T], int]:
         plan = self.plan
         if isinstance(plan, tuple) and len(plan) == 3:
@@ -366,10 +377,14 @@ class Record(Kind[Any]):
         self.cls, self.fields = cls, tuple(fields)
         self.notation = ", ".join(f"{kind.notation} {name}" for name, kind in self.fields)
         self.read = field_reader(cls, self.fields).read  # type: ignore[method-assign]
+        self._writer = field_writer(self.fields)
+
+    @property
+    def write_plan(self) -> Any:
+        return self._writer
 
     def write(self, out: bytearray, value: Any) -> None:
-        for name, kind in self.fields:
-            kind.write(out, getattr(value, name))
+        out += self._writer.write(value)
 
     def trace(self, value: Any, hide: Hide = NOTHING_HIDDEN) -> str:
         return "".join([kind.trace(getattr(value, name), hide) for name, kind in self.fields])
@@ -388,6 +403,10 @@ class When(Kind["T | None"]):
     @property
     def plan(self) -> Plan:
         return self.kind.plan
+
+    @property
+    def write_plan(self) -> Any:
+        return None
 
     def write(self, out: bytearray, value: T | None) -> None:
         if value is not None:
@@ -448,6 +467,11 @@ def field_reader(cls: type[Any], fields: Iterable[tuple[str, Kind[Any]]]) -> Fie
     """What reads the fields of a message or record, which are those of `cls`."""
     return FieldReader(cls, [(name, kind.plan, kind.condition if isinstance(kind, When) else None)
                              for name, kind in fields])
+
+
+def field_writer(fields: Iterable[tuple[str, Kind[Any]]], head: bytes = b"", *, length_at: int = -1) -> FieldWriter:
+    """What writes the fields of a message or record, after `head`, which may have a place for the length word."""
+    return FieldWriter(head, length_at, [(name, kind.write_plan, kind.write) for name, kind in fields])
 
 
 INT8, INT16, INT32, INT64 = Int(8), Int(16), Int(32), Int(64)

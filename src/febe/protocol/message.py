@@ -17,9 +17,10 @@ from struct import Struct
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
 
 from febe._kernel.errors import MalformedMessage
+from febe._kernel.field_writer import FieldWriter
 from febe._kernel.fields import FieldReader
 from febe.protocol.errors import LocalProtocolError, RemoteProtocolError
-from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, field_reader
+from febe.protocol.fields import NOTHING_HIDDEN, Hide, Kind, field_reader, field_writer
 
 # Limits are those of length words, which count themselves but not the type byte.  SMALL and LARGE are the server's
 # (PQ_SMALL_MESSAGE_LIMIT, PQ_LARGE_MESSAGE_LIMIT, that is MaxAllocSize - 1); libpq takes up to 30000 unless the type
@@ -28,7 +29,7 @@ SMALL = 10_000
 LARGE = 0x3FFFFFFE
 SMALL_FROM_BACKEND = 30_000
 
-_LENGTH = Struct("!i")
+_INT32 = Struct("!i")
 
 
 class Sender(enum.Enum):
@@ -69,30 +70,21 @@ class Message:
     fields: ClassVar[tuple[tuple[str, Kind[Any]], ...]]
     reader: ClassVar[FieldReader]
     """Reads the fields; `decode` is what it is for."""
+    writer: ClassVar[FieldWriter]
+    """Writes the message; `encode` is what it is for."""
 
     def encode(self) -> bytes:
         """The message's bytes, header included.
 
         Errors: LocalProtocolError for a value that the wire cannot carry.
         """
-        out = bytearray()
-        if self.type:
-            out += self.type.encode("latin-1")
-        start = len(out)
-        framed = self.framing in (Framing.TYPED, Framing.STARTUP)
-        if framed:
-            out += b"\0\0\0\0"
-        if self.code is not None:
-            out += _LENGTH.pack(self.code)
-        for name, kind in self.fields:
-            kind.write(out, getattr(self, name))
-        if framed:
-            length = len(out) - start
+        data = self.writer.write(self)
+        if len(data) > self.limit and self.framing in (Framing.TYPED, Framing.STARTUP):
+            length = len(data) - len(self.type)
             if length > self.limit:
-                raise LocalProtocolError(f"a {type(self).__name__} of {length} bytes is longer than the "
-                                         f"{self.limit} bytes the protocol allows", sqlstate="54000")
-            _LENGTH.pack_into(out, start, length)
-        return bytes(out)
+                raise LocalProtocolError(f"a {type(self).__name__} of {length} bytes is longer than the {self.limit} "
+                                         "bytes the protocol allows", sqlstate="54000")
+        return data
 
     @classmethod
     def decode(cls, data: bytes, pos: int, end: int, when: Collection[str] = ()) -> Self:
@@ -144,6 +136,9 @@ def message(type: str, *, sender: Sender, section: str, code: int | None = None,
         made.since, made.section = since, section
         made.fields = declared_fields(made)
         made.reader = field_reader(made, made.fields)
+        framed = framing in (Framing.TYPED, Framing.STARTUP)
+        head = type.encode("latin-1") + bytes(4 * framed) + (b"" if code is None else _INT32.pack(code))
+        made.writer = field_writer(made.fields, head, length_at=len(type) if framed else -1)
         return made  # type: ignore[no-any-return]
 
     return declare

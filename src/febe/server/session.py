@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
-from febe.flows.serve import DELIVER_AT, Conversation, error_response, notice_response
+from febe.flows.serve import DELIVER_AT, Conversation, error_response, notice_response, serve
 from febe.protocol.asynchronous import NotificationResponse
 from febe.protocol.connection import Event
 from febe.protocol.dialect import POSTGRESQL, Dialect
@@ -101,6 +101,10 @@ class Session(Books):
 
     async def open(self, startup: StartupMessage) -> None:
         """Do what has to be waited for before the client is greeted.  Errors: EngineError, FatalError."""
+
+    async def serve(self) -> None:
+        """Answer until the client says good-bye.  Errors: ConnectionLost, RemoteProtocolError."""
+        await serve(self.conversation, self)
 
     # What the loop calls
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import Any
 
-from febe.flows.serve import Conversation, error_response, notice_response, serve
+from febe.flows.serve import Conversation, error_response, notice_response
 from febe.flows.serve_startup import NOTHING, greet, settle_version
 from febe.ports.asyncio import AsyncioPort
 from febe.protocol.authentication import AuthenticationOk
@@ -190,7 +190,7 @@ class Visit:
                    f"application_name={session.parameters.get('application_name')}")
             logger.info("connection opened: %s", who)
             try:
-                await serve(conversation, session)
+                await session.serve()
             finally:
                 logger.info("connection closed: %s", who)
         finally:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from febe.client.run_asyncio import open_session
-from febe.protocol.connection import CopyDataRun, DataRowRun, Event
+from febe.protocol.connection import CopyDataRun, DataRowRun
 from febe.protocol.copy import CopyData, CopyDone, CopyFail
 from febe.protocol.errors import (
     ConnectionLost,
@@ -22,11 +22,12 @@ from febe.protocol.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from febe.protocol.extended import Bind, Close, Execute, Flush, Parse, Sync
+from febe.protocol.extended import Bind, Close, Execute, Flush, Parse
 from febe.protocol.message import Message
 from febe.protocol.simple import DataRow, Query
 from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery, Terminate
 from febe.protocol.states import State
+from febe.server.limits import FatalError
 from febe.server.session import Session
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("febe.engines.upstream")
 
 _FLUSH = Flush()
-_TOGETHER = frozenset(b"PBDECS")
-"""The type bytes of the messages of the extended query, which are events as soon as they are here."""
+_RUNS: frozenset[type] = frozenset({DataRowRun, CopyDataRun})
+_FIRST_LOOKED_AT: frozenset[type] = frozenset({CopyDataRun, Query, Parse, CopyDone, CopyFail, Terminate})
+_LOOKED_AT: frozenset[type] = _FIRST_LOOKED_AT | {Bind, Close, Execute}
+"""What is not passed on unseen while a prepared statement may be a COPY."""
 _SETTLED = frozenset({State.IDLE, State.SKIPPING, State.QUERY_COPY_IN, State.EXECUTE_COPY_IN, State.COPY_BOTH})
 """Where it is known what the client's next message means."""
 
@@ -46,7 +49,10 @@ End = Callable[[str, str], object]
 
 
 class RelaySession(Session):
-    """A client's session with the server upstream."""
+    """A client's session with the server upstream.
+
+    Whatever arrives on one side is said on the other before the event loop does anything else.
+    """
 
     _upstream: ClientSession | None = None
     _relaying: asyncio.Task[None] | None = None
@@ -54,9 +60,9 @@ class RelaySession(Session):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings: dict[str, str] = {}
-        self._unsent: list[bytes | bytearray] = []
-        self._asking: set[asyncio.Future[None]] = set()
-        self._settled: asyncio.Future[None] | None = None
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._waits = False
         self._query_copies = False
         self._copying: set[str] = set()
 
@@ -68,73 +74,21 @@ class RelaySession(Session):
 
     def start(self, key: BackendKeyData, *, end: End | None = None) -> None:
         """Connect upstream, and say what the server said when it was ready."""
-        assert end is not None
-        self._end = end
-        self._relaying = asyncio.get_running_loop().create_task(self._relay(key, end))
+        self._relaying = asyncio.get_running_loop().create_task(self._relay(key))
 
-    async def handle(self, message: Event) -> None:
-        """Pass on what the client says, as soon as nothing more of it is here."""
-        upstream = self._upstream
-        assert upstream is not None  # nothing may be said before ReadyForQuery
-        core = upstream.core
-        if isinstance(message, CopyDataRun):
-            self._unsent.append(core.send_run(CopyData, message.data[message.start:message.end]))
-        else:
-            if isinstance(message, Query):
-                self.backend.works(message.query)
-            self._unsent.append(core.send(cast(Message, message)))
-        copies = self._may_copy(message)
-        # The client's own Flush is no event, so one is sent whenever it or nothing comes next.  One too many does no
-        # harm: answers leave a little earlier.
-        if copies or self.conversation.core.next_type not in _TOGETHER:
-            if core.state is not State.IDLE and not isinstance(message, Sync | Query | CopyDataRun) and (
-                    Flush in core.dialect.tables[core.role].get(core.state, {})):
-                self._unsent.append(core.send(_FLUSH))
-            data = b"".join(self._unsent)
-            self._unsent.clear()
-            await upstream.port.flush(data)
-        while copies and core.state not in _SETTLED:
-            self._settled = asyncio.get_running_loop().create_future()
-            await cast("AsyncioPort", self.conversation.port).attend(self._settled)
-
-    def _may_copy(self, message: Event) -> bool:
-        """Whether the meaning of what the client says next depends on the answer to this message.
-
-        Some clients send the data of a COPY along with its statement (asyncpg), and without CopyInResponse they would
-        be dropped.  The server reads them only after it has answered (manual: "COPY Operations"), and so does a relay.
-        """
-        if isinstance(message, Query):
-            self._query_copies = _may_be_copy(message.query)
-            return self._query_copies
-        if isinstance(message, CopyDone | CopyFail):
-            return self._query_copies and self._upstream is not None and (
-                self._upstream.core.state is State.QUERY_COPY_IN_DONE)
-        if isinstance(message, Parse):
-            _mark(self._copying, "S" + message.statement, _may_be_copy(message.query))
-        elif isinstance(message, Bind):
-            _mark(self._copying, "P" + message.portal, "S" + message.statement in self._copying)
-        elif isinstance(message, Close):
-            _mark(self._copying, message.kind + message.name, False)
-        elif isinstance(message, Execute):
-            return "P" + message.portal in self._copying
-        return False
-
-    async def refuse(self, error: RemoteProtocolError) -> None:
-        """End: the server upstream cannot be told of a message that makes no sense, and so cannot skip to Sync."""
-        self._end(str(error), error.sqlstate)
-        await asyncio.sleep(0)
+    async def serve(self) -> None:
+        """Be there until either side is gone.  Errors: ConnectionLost, RemoteProtocolError, FatalError."""
+        await self._client_port.attend(self._over)
 
     def cancel(self) -> None:
         """Pass on a CancelRequest.  Called on the event loop."""
-        upstream = self._upstream
-        if upstream is not None and upstream.cancel is not None:
-            asking = asyncio.ensure_future(upstream.cancel())
-            self._asking.add(asking)
-            asking.add_done_callback(self._asking.discard)
+        if self._upstream is not None and self._upstream.cancel is not None:
+            self._keep(asyncio.ensure_future(self._upstream.cancel()))
 
     def stop_clocks(self) -> None:
         """The client is leaving."""
         super().stop_clocks()
+        self._client_port.arrived = None
         if self._relaying is not None:
             self._relaying.cancel()
 
@@ -142,30 +96,42 @@ class RelaySession(Session):
         """The client is gone: leave the server upstream, which ends what it does for this session."""
         upstream = self._upstream
         if upstream is not None:
+            self._server_port.arrived = None
             with contextlib.suppress(ProtocolError, ConnectionLost):
                 upstream.port.write(upstream.core.send(Terminate()))
             upstream.port.abort()
         super().close()
 
-    # What comes from upstream
+    @property
+    def _client_port(self) -> AsyncioPort:
+        return cast("AsyncioPort", self.conversation.port)
 
-    async def _relay(self, key: BackendKeyData, end: End) -> None:
+    @property
+    def _server_port(self) -> AsyncioPort:
+        assert self._upstream is not None
+        return cast("AsyncioPort", self._upstream.port)
+
+    async def _relay(self, key: BackendKeyData) -> None:
+        """Connect, set both directions going, and wait for the server's end."""
         try:
             await self._connect(key)
-            await self._listen()
+            self._client_port.arrived, self._server_port.arrived = self._client_speaks, self._server_speaks
+            self._client_speaks()
+            try:
+                await self._server_port.attend(asyncio.get_running_loop().create_future())
+            except ConnectionLost as error:
+                await self._hear_last_words()
+                logger.info("the connection to the server upstream is lost: %s", error)
+                self._end(FatalError("the connection to the server upstream is lost", "08006"))
         except PostgresError as error:
-            end(str(error), error.sqlstate)
-        except ConnectionLost as error:
-            logger.info("the connection to the server upstream is lost: %s", error)
-            end("the connection to the server upstream is lost", "08006")
+            self._end(FatalError(str(error), error.sqlstate))
         except (Error, OSError) as error:
             logger.error("the server upstream: %s", error)
-            end("the server upstream cannot be reached or understood", "08001")
+            self._end(FatalError("the server upstream cannot be reached or understood", "08001"))
         except asyncio.CancelledError:
             pass
-        except Exception:
-            logger.exception("a relay failed")
-            end("internal error", "XX000")
+        except Exception as error:
+            self._end(error)
 
     async def _connect(self, key: BackendKeyData) -> None:
         engine = cast("UpstreamSession", self.engine)
@@ -176,30 +142,126 @@ class RelaySession(Session):
         said += (core.send(key), core.send(ReadyForQuery(status=upstream.core.transaction_status)))
         await self.conversation.port.flush(b"".join(said))
 
-    async def _listen(self) -> None:
+    def _end(self, error: Exception | None) -> None:
+        if self._over.done():
+            return
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(error)
+
+    def _keep(self, task: asyncio.Future[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # From the client to the server
+
+    def _client_speaks(self) -> None:
+        """Pass on what the client has said."""
         upstream = self._upstream
         assert upstream is not None
-        server, client, port = upstream.core, self.conversation.core, upstream.port
+        core, server = self.conversation.core, upstream.core
         said: list[bytes | bytearray] = []
-        while True:
-            await port.wait()
-            server.receive(port.take())
-            while (event := server.next_event()) is not None:
-                if isinstance(event, DataRowRun):
-                    said.append(client.send_run(DataRow, event.data[event.start:event.end]))
-                    self.backend.rows += event.count
-                elif isinstance(event, CopyDataRun):
-                    said.append(client.send_run(CopyData, event.data[event.start:event.end]))
-                else:
-                    if isinstance(event, ReadyForQuery):
-                        self.backend.rests(event.status)
-                    said.append(client.send(cast(Message, event)))
+        try:
+            core.receive(self._client_port.take())
+            while not self._waits:
+                event = core.pass_on(server, said, _FIRST_LOOKED_AT if not self._copying else _LOOKED_AT)
+                if event is None:
+                    break
+                if isinstance(event, Terminate):
+                    self._end(None)
+                    return
+                if isinstance(event, CopyDataRun):
+                    said.append(server.send_run(CopyData, event.data[event.start:event.end]))
+                    continue
+                if isinstance(event, Query):
+                    self.backend.works(event.query)
+                message = cast(Message, event)
+                said.append(server.send(message))
+                self._waits = self._may_copy(message) and server.state not in _SETTLED
+            # The client's own Flush is no event, so one is sent whenever nothing more is here.  One too many does no
+            # harm: answers leave a little earlier.
+            if server.awaits_sync:
+                said.append(server.send(_FLUSH))
             if said:
-                data = b"".join(said)
-                said.clear()
-                await self.conversation.port.flush(data)
-            if self._settled is not None and not self._settled.done():
-                self._settled.set_result(None)
+                self._server_port.write(b"".join(said))
+        except RemoteProtocolError as error:
+            # The server upstream cannot be told of a message that makes no sense, and so cannot skip to Sync.
+            self._end(error if error.fatal else FatalError(str(error), error.sqlstate))
+        except Exception as error:
+            self._end(error)
+        if self._waits:
+            self._client_port.arrived = None
+        elif self._server_port.held_back:
+            self._client_port.arrived = None
+            self._keep(asyncio.ensure_future(self._when_taken(self._server_port, self._client_port,
+                                                              self._client_speaks)))
+
+    def _may_copy(self, message: Message) -> bool:
+        """Whether the meaning of what the client says next depends on the answer to this message.
+
+        Some clients send the data of a COPY along with its statement (asyncpg), and without CopyInResponse they would
+        be dropped.  The server reads them only after it has answered (manual: "COPY Operations"), and so does a relay.
+        """
+        if isinstance(message, Query):
+            self._query_copies = _may_be_copy(message.query)
+            return self._query_copies
+        if isinstance(message, CopyDone | CopyFail):
+            return self._query_copies
+        if isinstance(message, Parse):
+            _mark(self._copying, "S" + message.statement, _may_be_copy(message.query))
+        elif isinstance(message, Bind):
+            _mark(self._copying, "P" + message.portal, "S" + message.statement in self._copying)
+        elif isinstance(message, Close):
+            _mark(self._copying, message.kind + message.name, False)
+        elif isinstance(message, Execute):
+            return "P" + message.portal in self._copying
+        return False
+
+    # From the server to the client
+
+    def _server_speaks(self) -> None:
+        """Pass on what the server has said."""
+        upstream = self._upstream
+        assert upstream is not None
+        server, core = upstream.core, self.conversation.core
+        said: list[bytes | bytearray] = []
+        try:
+            server.receive(self._server_port.take())
+            while isinstance(event := server.pass_on(core, said, _RUNS), DataRowRun | CopyDataRun):
+                kind = DataRow if isinstance(event, DataRowRun) else CopyData
+                said.append(core.send_run(kind, event.data[event.start:event.end]))
+                self.backend.rows += event.count
+            if said:
+                self._client_port.write(b"".join(said))
+            if server.state is State.IDLE:
+                self.backend.rests(server.transaction_status)
+        except Exception as error:
+            self._end(error)
+        if self._waits and server.state in _SETTLED:
+            self._waits = False
+            self._client_port.arrived = self._client_speaks
+            self._client_speaks()
+        if self._client_port.held_back:
+            self._server_port.arrived = None
+            self._keep(asyncio.ensure_future(self._when_taken(self._client_port, self._server_port,
+                                                              self._server_speaks)))
+
+    async def _when_taken(self, held_back: AsyncioPort, source: AsyncioPort, speaks: Callable[[], None]) -> None:
+        """Listen to one side again once the other has taken what was sent to it."""
+        try:
+            await held_back.flush(b"")
+        except ConnectionLost:
+            return  # who attends that side knows
+        if not self._over.done():
+            source.arrived = speaks
+            speaks()
+
+    async def _hear_last_words(self) -> None:
+        """Pass on what the server said before it went."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._server_speaks()
 
 
 def _may_be_copy(sql: str) -> bool:
