@@ -18,9 +18,8 @@ class CancelKeys:
     def __init__(self) -> None:
         self._sessions: dict[int, tuple[bytes, Callable[[], object]]] = {}
 
-    def issue(self, version: int, cancel: Callable[[], object]) -> BackendKeyData:
-        """A new key; a CancelRequest that knows it calls `cancel`."""
-        process_id = 0
+    def issue(self, version: int, cancel: Callable[[], object], *, process_id: int = 0) -> BackendKeyData:
+        """A new key; a CancelRequest that knows it calls `cancel`.  The process id is the one given, if it is free."""
         while not process_id or process_id in self._sessions:
             process_id = secrets.randbits(31)
         key = secrets.token_bytes(LONG if version >= VERSION_3_2 else SHORT)

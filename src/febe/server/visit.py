@@ -178,9 +178,9 @@ class Visit:
                 session.parameters.start(name, value)
             for name, value in (*parse_options(startup.parameters.get("options", "")), *opening.items()):
                 session.start_with(name, value)
-            key = service.keys.issue(version, session.cancel)
-            process_id = key.process_id
             await session.open(startup)
+            key = service.keys.issue(version, session.cancel, process_id=session.process_id)
+            process_id = key.process_id
             port.interrupt = session.cancel
             session.backend.client_address = self._address
             session.backend.client_port = port.extra("peername")[1] if self._address is not None else -1

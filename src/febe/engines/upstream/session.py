@@ -25,7 +25,7 @@ from febe.protocol.errors import (
 from febe.protocol.extended import Bind, Close, Execute, Flush, Parse
 from febe.protocol.message import Message
 from febe.protocol.simple import DataRow, Query
-from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery, Terminate
+from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery, StartupMessage, Terminate
 from febe.protocol.states import State
 from febe.server.limits import FatalError
 from febe.server.session import Session
@@ -72,9 +72,39 @@ class RelaySession(Session):
         if name == "application_name":
             self.parameters.start(name, value)
 
+    async def open(self, startup: StartupMessage) -> None:
+        """Connect upstream.  The client gets that server's process id.  Errors: FatalError, EngineError."""
+        plan = cast("UpstreamSession", self.engine).plan(self._settings)
+        connecting = asyncio.ensure_future(open_session(plan))
+        settled = asyncio.get_running_loop().create_future()
+
+        def settle(_: object) -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        connecting.add_done_callback(settle)
+        try:
+            await self._client_port.attend(settled)
+            self._upstream = connecting.result()
+        except PostgresError as error:
+            raise FatalError(str(error), error.sqlstate) from None
+        except (Error, OSError) as error:
+            if not connecting.done():
+                raise  # it is the client that is gone
+            logger.error("the server upstream: %s", error)
+            raise FatalError("the server upstream cannot be reached or understood", "08001") from None
+        finally:
+            connecting.cancel()
+        self.process_id = self._upstream.process_id
+
     def start(self, key: BackendKeyData, *, end: End | None = None) -> None:
-        """Connect upstream, and say what the server said when it was ready."""
-        self._relaying = asyncio.get_running_loop().create_task(self._relay(key))
+        """Say what the server said when it was ready, and set both directions going."""
+        upstream = self._upstream
+        assert upstream is not None
+        self.say(*(ParameterStatus(name=name, value=value) for name, value in upstream.parameters.items()), key,
+                 ReadyForQuery(status=upstream.core.transaction_status))
+        self._client_port.write(self.conversation.take())
+        self._relaying = asyncio.get_running_loop().create_task(self._attend_server())
 
     async def serve(self) -> None:
         """Be there until either side is gone.  Errors: ConnectionLost, RemoteProtocolError, FatalError."""
@@ -111,36 +141,16 @@ class RelaySession(Session):
         assert self._upstream is not None
         return cast("AsyncioPort", self._upstream.port)
 
-    async def _relay(self, key: BackendKeyData) -> None:
-        """Connect, set both directions going, and wait for the server's end."""
+    async def _attend_server(self) -> None:
+        """Tell of the server's end."""
+        self._client_port.arrived, self._server_port.arrived = self._client_speaks, self._server_speaks
+        self._client_speaks()
         try:
-            await self._connect(key)
-            self._client_port.arrived, self._server_port.arrived = self._client_speaks, self._server_speaks
-            self._client_speaks()
-            try:
-                await self._server_port.attend(asyncio.get_running_loop().create_future())
-            except ConnectionLost as error:
-                await self._hear_last_words()
-                logger.info("the connection to the server upstream is lost: %s", error)
-                self._end(FatalError("the connection to the server upstream is lost", "08006"))
-        except PostgresError as error:
-            self._end(FatalError(str(error), error.sqlstate))
-        except (Error, OSError) as error:
-            logger.error("the server upstream: %s", error)
-            self._end(FatalError("the server upstream cannot be reached or understood", "08001"))
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:
-            self._end(error)
-
-    async def _connect(self, key: BackendKeyData) -> None:
-        engine = cast("UpstreamSession", self.engine)
-        upstream = self._upstream = await open_session(engine.plan(self._settings))
-        await self.conversation.deliver()
-        core = self.conversation.core
-        said = [core.send(ParameterStatus(name=name, value=value)) for name, value in upstream.parameters.items()]
-        said += (core.send(key), core.send(ReadyForQuery(status=upstream.core.transaction_status)))
-        await self.conversation.port.flush(b"".join(said))
+            await self._server_port.attend(asyncio.get_running_loop().create_future())
+        except ConnectionLost as error:
+            await self._hear_last_words()
+            logger.info("the connection to the server upstream is lost: %s", error)
+            self._end(FatalError("the connection to the server upstream is lost", "08006"))
 
     def _end(self, error: Exception | None) -> None:
         if self._over.done():
