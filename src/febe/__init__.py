@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from febe import aio, dbapi, errors, oauth
+    from febe import aio, dbapi, errors, events, oauth
     from febe._kernel import KIND as kernel
     from febe._kernel.row import Row
     from febe.client.blocking import Connection, PreparedStatement, connect
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
         value = import_module("febe._kernel").KIND
     elif name in _PLACES:
         value = getattr(import_module(_PLACES[name]), name)
-    elif name in ("aio", "dbapi", "errors", "oauth", "publish", "replication", "server", "xc"):
+    elif name in ("aio", "dbapi", "errors", "events", "oauth", "otel", "publish", "replication", "server", "xc"):
         return import_module(f"febe.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -46,4 +46,4 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = ["Connection", "Error", "Pool", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
-           "dbapi", "errors", "kernel", "oauth", "retry", "scalar"]
+           "dbapi", "errors", "events", "kernel", "oauth", "retry", "scalar"]

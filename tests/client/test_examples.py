@@ -28,6 +28,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("web_handlers.py", ["50 page 49: 49 words 10 at most 4 connections"]),
     ("two_phase_commit.py", ["both committed: [Row(id=1, balance=60)] [Row(id=1, balance=140)]",
                              "left over by a crash: ['debit'], rolled back"]),
+    ("observed.py", ["WARNING\nWARNING\nWARNING\n", "CONNECT None", "SELECT select ?", "1 query messages on the wire",
+                     "SELECT pg_class select relname from pg_class where"]),
     ("to_parquet.py", ["100000 ['id', 'name', 'half'] 50000.0"]),
     ("arrow_table.py", ["['i', 'half', 'name'] 1000 row 1000", "250250.0 250.25", "[(1000, 'row 999')]",
                         "float64 250250.0", "COPY 1000 250250.0"]),

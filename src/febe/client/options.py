@@ -22,6 +22,7 @@ from febe.flows.connect import Login
 from febe.flows.errors import NotSupported
 from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications
+from febe.flows.watch import Hook, everywhere
 from febe.protocol.connection import Trace
 from febe.protocol.dialect import Dialect
 from febe.types.registry import Registry
@@ -48,9 +49,10 @@ class Options(TypedDict, total=False):
     """The keywords of `connect`.  Those that libpq has are called as there, and go before the connection string's.
 
     `settings` are run-time parameters to start with.  `statement_cache_size` is how many prepared statements a
-    connection keeps; 0 prepares each anew and leaves nothing behind.  `trace` is called with every message.
-    `oauth_token` is a token for servers that want one, or what gets it; by default a person is asked.
-    `dialect` is for peers that are no PostgreSQL.
+    connection keeps; 0 prepares each anew and leaves nothing behind.  `trace` is called with every message, or is the
+    path of a file for lines in libpq's format.  `on_event` is called with each operation when it has ended.
+    `oauth_token` is a token for servers that want one, or what gets it; by default a person is asked.  `dialect` is for
+    peers that are no PostgreSQL.
     """
 
     service: str
@@ -109,7 +111,8 @@ class Options(TypedDict, total=False):
     types: Registry
     on_notice: Notices
     on_notification: Notifications
-    trace: Trace
+    trace: Trace | str | os.PathLike[str]
+    on_event: Hook
     dialect: Dialect
 
 
@@ -129,6 +132,7 @@ class Plan:
     shuffle: bool
     tcp: Mapping[str, int]
     """`keepalives` and its like, and `tcp_user_timeout`, where they were given."""
+    on_event: Hook | None = None
 
     @property
     def login(self) -> Login:
@@ -166,7 +170,7 @@ class Target:
 
 # What is no text: it goes to the session as it is.
 _OBJECTS = ("settings", "statement_cache_size", "types", "on_notice", "on_notification", "trace", "dialect",
-            "oauth_token")
+            "oauth_token", "on_event")
 
 
 def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os.environ) -> Plan:
@@ -189,13 +193,19 @@ def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os
         hosts = tuple(random.sample(hosts, len(hosts)))
     timeout = _seconds(texts)
     oauth = oauth_of(texts, objects.pop("oauth_token", None), environment)  # type: ignore[arg-type]
+    on_event: Hook | None = objects.pop("on_event", None) or everywhere.hook  # type: ignore[assignment]
+    if isinstance(path := objects.get("trace"), str | os.PathLike):
+        from febe.client.tracefile import tracer
+
+        objects["trace"] = tracer(path)
     login = replace(_login(texts, objects), oauth=oauth)
     logins = tuple(replace(login, encryption=encryption_of(texts, host.name, is_local=host.is_unix),
                            gss=tokens_of(texts, host.name))
                    for host, login in zip(hosts, _with_passwords(hosts, login, texts, environment), strict=True))
     return Plan(hosts=hosts, logins=logins, texts=texts,
                 connect_timeout=timeout if timeout > 0 else None, target_session_attrs=texts["target_session_attrs"],
-                shuffle=shuffle, tcp={name: _integer(name, texts[name]) for name in NUMBERS if name in texts})
+                shuffle=shuffle, tcp={name: _integer(name, texts[name]) for name in NUMBERS if name in texts},
+                on_event=on_event)
 
 
 def _login(texts: Mapping[str, str], objects: dict[str, object]) -> Login:

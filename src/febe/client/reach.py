@@ -16,9 +16,10 @@ from febe.client.hosts import Host
 from febe.client.options import Plan, Target
 from febe.flows import close, query
 from febe.flows.authenticate_oauth import Aside
-from febe.flows.connect import open_session
+from febe.flows.connect import Login, open_session
 from febe.flows.port import Stream
 from febe.flows.session import Session
+from febe.flows.watch import Server, Watch
 from febe.protocol.errors import ConnectionLost, ConnectTimeout, Error, PostgresError
 
 Dial: TypeAlias = "Callable[[Target], Awaitable[Session]]"
@@ -35,6 +36,17 @@ async def reach(plan: Plan, dial: Dial, lookup: Lookup) -> Session:
     Errors: ConnectionLost with what went wrong at every address; what a server refuses with, and the failures before
     that as its notes.
     """
+    if plan.on_event is None:
+        return await _reach(plan, dial, lookup)
+    watch = Watch(plan.on_event, _server(plan.hosts[0], plan.login))
+    with watch.operation("connect") as seen:
+        session = await _reach(plan, dial, lookup)
+        assert session.watch is not None
+        seen.server = session.watch.server
+        return session
+
+
+async def _reach(plan: Plan, dial: Dial, lookup: Lookup) -> Session:
     failures: list[ConnectionLost] = []
     kinds = ("standby", "any") if plan.target_session_attrs == "prefer-standby" else (plan.target_session_attrs,)
     for kind in kinds:
@@ -81,7 +93,15 @@ async def open_at(connecting: Callable[[], Awaitable[Stream]], target: Target, a
     if wrong is not None:
         await close.close(session)
         raise _WrongKind(wrong)
+    if target.plan.on_event is not None:
+        session.watch = Watch(target.plan.on_event, _server(target.host, target.login, session.process_id))
     return session
+
+
+def _server(host: Host, login: Login, process_id: int = 0) -> Server:
+    return Server(host=host.path if host.is_unix else host.name or host.address,
+                  port=None if host.is_unix else host.port, database=login.database or login.user, user=login.user,
+                  process_id=process_id)
 
 
 class _WrongKind(Error):

@@ -14,6 +14,7 @@ from febe.flows.prepare import Statement, describe
 from febe.flows.quote import identifier
 from febe.flows.result import Result
 from febe.flows.session import Session
+from febe.flows.watch import Event, Operation, watching
 from febe.protocol.connection import CopyDataRun
 from febe.protocol.copy import CopyData, CopyDone, CopyFail, CopyInResponse, CopyOutResponse
 from febe.protocol.errors import Error
@@ -113,6 +114,12 @@ async def copy_in(session: Session, sql: str, pieces: Any, progress: Progress | 
     Whatever ends the pieces early fails the COPY, so that nothing of it stays.  Errors: PostgresError, what the pieces
     raise.
     """
+    with watching(session, "copy", sql) as seen:
+        return await _copy_in(session, sql, pieces, progress, encoder, seen)
+
+
+async def _copy_in(session: Session, sql: str, pieces: Any, progress: Progress | None,
+                   encoder: CopyEncoder | ArrowCopyEncoder | None, seen: Event | None) -> Result:
     async with session.alone():
         answer = CopyAnswer(session)
         await begin(session, sql, answer, "in")
@@ -136,7 +143,10 @@ async def copy_in(session: Session, sql: str, pieces: Any, progress: Progress | 
             raise
         await settle(session, answer)
     answer.check()
-    return Result(answer.tag)
+    result = Result(answer.tag)
+    if seen is not None:
+        seen.tag, seen.rows, seen.bytes = answer.tag, result.rowcount, sent
+    return result
 
 
 async def _fail(session: Session, answer: CopyAnswer, error: BaseException) -> None:
@@ -164,6 +174,7 @@ class CopyOut:
         self.result = Result("")
         self._rows = 0
         self._answer: CopyAnswer | None = None
+        self._seen: Operation | None = None
 
     async def open(self) -> None:
         """Begin.  Errors: PostgresError, NotSupported."""
@@ -178,10 +189,13 @@ class CopyOut:
             sql = statement(self.what, [column.name for column in found], "TO STDOUT", form)
         await session.admission()
         session.hold()
+        if session.watch is not None:
+            self._seen = session.watch.begin("copy", sql)
         try:
             await begin(session, sql, answer, "out")
-        except BaseException:
+        except BaseException as error:
             session.release()
+            self._end(error)
             raise
         self._answer = answer
 
@@ -197,12 +211,17 @@ class CopyOut:
         """What has come, empty at the end.  Errors: PostgresError, CopyError, ConnectionLost."""
         answer = self._answer
         assert answer is not None
-        while not answer.data and not answer.ended:
-            answer.complete = False
-            await settle(self.session, answer)
-        data, answer.data = answer.data, []
+        try:
+            while not answer.data and not answer.ended:
+                answer.complete = False
+                await settle(self.session, answer)
+            data, answer.data = answer.data, []
+            if not data:
+                answer.check()
+        except BaseException as error:
+            self._end(error)
+            raise
         if not data:
-            answer.check()
             self.result = Result(answer.tag)
         elif self.progress is not None:
             self._rows += self.count(data)
@@ -223,6 +242,14 @@ class CopyOut:
                 await settle(self.session, answer)
         finally:
             self.session.release()
+            if self._seen is not None:
+                self._seen.event.bytes = answer.received
+                self._seen.event.tag, self._seen.event.rows = answer.tag, Result(answer.tag).rowcount
+            self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._seen is not None:
+            self._seen.end(error)
 
 
 async def columns_of(session: Session, table: Table, names: Sequence[str] | None) -> list[CopyColumn]:

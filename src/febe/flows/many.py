@@ -14,6 +14,7 @@ from febe.flows.part import Part, end
 from febe.flows.prepare import Statement, cached, describe
 from febe.flows.result import rowcount
 from febe.flows.session import Session
+from febe.flows.watch import watching
 from febe.protocol.extended import Execute, Flush
 from febe.protocol.simple import CommandComplete
 from febe.protocol.states import State
@@ -69,6 +70,14 @@ async def fetchmany(session: Session, what: str | Statement, many: Many) -> list
 
 
 async def _run(session: Session, what: str | Statement, many: Many, rows: list[Row] | None) -> int:
+    with watching(session, "query", what if isinstance(what, str) else what.sql) as seen:
+        affected, size = await _run_all(session, what, many, rows)
+        if seen is not None:
+            seen.rows, seen.size = affected if rows is None else len(rows), size
+        return affected
+
+
+async def _run_all(session: Session, what: str | Statement, many: Many, rows: list[Row] | None) -> tuple[int, int]:
     statement = await ready(session, what)
     affected = 0
     waiting: deque[Batch] = deque()
@@ -93,7 +102,7 @@ async def _run(session: Session, what: str | Statement, many: Many, rows: list[R
             raise
         if number:
             await end(session)
-    return affected
+    return affected, number
 
 
 class Parsed(Part):

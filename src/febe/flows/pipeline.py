@@ -10,6 +10,7 @@ from febe.flows.part import Part, Skipped, end
 from febe.flows.prepare import Statement, cached
 from febe.flows.query import Give
 from febe.flows.session import Session
+from febe.flows.watch import watching
 from febe.protocol.errors import Error
 from febe.protocol.extended import Describe, Execute, Flush, NoData, Parse
 from febe.protocol.simple import RowDescription
@@ -59,6 +60,11 @@ async def run(session: Session, replies: list[Reply[Any]]) -> None:
     """
     if not replies:
         return
+    with watching(session, "pipeline", size=len(replies)):
+        await _run(session, replies)
+
+
+async def _run(session: Session, replies: list[Reply[Any]]) -> None:
     failed: BaseException | None = None
     # Types cannot be looked up in the middle of a flight: what has unknown ones goes as text, and is described anew.
     unlearned: list[Statement] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from febe.flows.answer import Answer, converse
@@ -69,13 +69,29 @@ VALUE: Give[Any] = Give(lambda answer: next(iter(answer.rows[0]), None) if answe
 RESULT = Give(lambda answer: Result(answer.tag, answer.rows or [], answer.columns), tagged=True)
 
 
-async def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> T:
+def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> Flow[T]:
     """Run SQL by way of the statement cache, or a prepared statement, and return what `give` makes of the answer.
 
     No row limit is sent where one row is wanted: the statement runs to its end as it does otherwise, and may run in
     parallel.  A statement that went stale is described again and run once more, unless the error has failed a
     transaction.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session goes on.
     """
+    return (_run if session.watch is None else _watched)(session, what, args, give)
+
+
+async def _watched(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> T:
+    assert session.watch is not None
+    text = what if isinstance(what, str) else what.sql
+    with session.watch.operation("query", text, has_values=not args) as seen:
+        def make(answer: Answer) -> T:
+            seen.tag = answer.tag
+            seen.rows = len(answer.rows or ()) if answer.builder is None else None
+            return give.make(answer)
+
+        return await _run(session, what, args, replace(give, make=make))
+
+
+async def _run(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> T:
     again = True
     while True:
         if isinstance(what, str):
@@ -174,6 +190,15 @@ class Script(Answer):
 
 async def script(session: Session, sql: str) -> list[Result]:
     """Run a query string, which may hold several statements, and return the result of each."""
+    if session.watch is None:
+        return await _script(session, sql)
+    with session.watch.operation("query", sql, has_values=True) as seen:
+        results = await _script(session, sql)
+        seen.tag, seen.rows = str(results[-1]), sum(len(result.rows) for result in results)
+        return results
+
+
+async def _script(session: Session, sql: str) -> list[Result]:
     if session.held_by is not None:
         await session.admission()
     answer = Script(session)

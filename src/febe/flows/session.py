@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from febe.flows.port import Signal, Stream
     from febe.flows.prepare import Statement
     from febe.flows.transaction import Block
+    from febe.flows.watch import Watch
 
 STATEMENT_CACHE_SIZE = 100
 _LOG_LEVELS = {"WARNING": 30, "NOTICE": 20, "INFO": 20, "LOG": 20}  # those of logging; DEBUG is 10
@@ -72,6 +73,7 @@ class Session:
         self.blocks: list[Block] = []
         self.listeners: list[Listener] = []
         self.channels: dict[str, int] = {}
+        self.watch: Watch | None = None
 
     @cached_property
     def between(self) -> Between:
@@ -180,6 +182,8 @@ class Session:
 
     def farewell(self, error: PostgresError) -> None:
         """Note that the server went away by itself, between requests."""
+        if self.watch is not None:
+            self.watch.begin("error").end(error)
         self.closed(str(error))
         self.port.abort()
         for listener in self.listeners:

@@ -12,6 +12,7 @@ from febe.flows.part import Part, end
 from febe.flows.prepare import Statement
 from febe.flows.result import Result
 from febe.flows.session import Session
+from febe.flows.watch import Operation
 from febe.protocol.extended import Close, Execute, Flush, PortalSuspended, Sync
 from febe.protocol.states import State
 
@@ -38,6 +39,7 @@ class Batches:
         self.columns: tuple[Any, ...] = ()
         self.result = Result("")
         self._statement: Statement
+        self._seen: Operation | None = None
         self._portal = ""
         self._is_open = False
         self._holds = False
@@ -45,7 +47,15 @@ class Batches:
 
     async def open(self) -> None:
         """Describe the statement if that is needed; it runs with the first batch.  Errors: PostgresError."""
-        self._statement = await ready(self.session, self.what)
+        if self.session.watch is not None:
+            text = self.what if isinstance(self.what, str) else self.what.sql
+            self._seen = self.session.watch.begin("query", text, has_values=not self.args)
+            self._seen.event.rows = 0
+        try:
+            self._statement = await ready(self.session, self.what)
+        except BaseException as error:
+            self._end(error)
+            raise
         self.columns = tuple(self._statement.columns)
 
     async def next(self) -> Any:
@@ -83,10 +93,13 @@ class Batches:
             answer.check()
             if self._ended:
                 self.result = Result(answer.tag, (), self.columns)
-        except BaseException:
+        except BaseException as error:
             self._ended = True
+            self._end(error)
             await self.close()
             raise
+        if self._seen is not None and answer.builder is None:
+            self._seen.event.rows = (self._seen.event.rows or 0) + len(answer.rows or ())
         if self._ended:
             await self.close()
         if answer.builder is not None:
@@ -96,6 +109,7 @@ class Batches:
     async def close(self) -> None:
         """Give the portal back, whether it was read to its end or not."""
         session = self.session
+        self._end()
         if not self._is_open:
             return
         self._is_open, self._ended = False, True
@@ -110,6 +124,10 @@ class Batches:
             await session.admission()
             close = Close(kind="P", name=self._portal).encode()
             await converse(session, (State.CLOSE, State.SYNC), close + _SYNC, Answer(session, None))
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._seen is not None:
+            self._seen.end(error)
 
     def _bind(self) -> bytes:
         out = self._statement.bind(self.args, b"")
