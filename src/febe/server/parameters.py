@@ -217,6 +217,7 @@ _TABLE = (
     Parameter(name="array_nulls", value="on", accept=_boolean_being("on")),
     Parameter(name="backslash_quote", value="safe_encoding", accept=_one_of("safe_encoding")),
     Parameter(name="block_size", value="8192", accept=None),
+    Parameter(name="default_table_access_method", value="heap", accept=None),
     Parameter(name="bytea_output", value="hex", accept=_one_of("hex")),
     Parameter(name="check_function_bodies", value="on", accept=_boolean),
     Parameter(name="client_min_messages", value="notice", accept=_one_of(

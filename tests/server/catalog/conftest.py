@@ -28,8 +28,8 @@ IN_DUCKDB = (
 IN_POSTGRES = (
     "create type main.pair as (x integer, y text)",
     "create domain main.tag as text",
-    "create function main.plus_one(a anyelement) returns anyelement language sql as '(a + 1)'",
-    "create function main.area(w integer, h integer) returns integer language sql as '(w * h)'",
+    "create function main.plus_one(a anyelement) returns anyelement language sql as 'SELECT (a + 1)'",
+    "create function main.area(w integer, h integer) returns integer language sql as 'SELECT (w * h)'",
     "comment on function main.plus_one is 'one more'",
 )
 
@@ -40,14 +40,15 @@ class Place:
 
     host: str
     port: int
+    database: str = DATABASE
 
     def parameters(self) -> dict[str, str]:
         """By libpq's names."""
-        return {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": DATABASE}
+        return {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": self.database}
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://postgres@{self.host}:{self.port}/{DATABASE}"
+        return f"postgresql://postgres@{self.host}:{self.port}/{self.database}"
 
 
 def statements() -> list[str]:
@@ -57,7 +58,7 @@ def statements() -> list[str]:
 @pytest.fixture(scope="session")
 def served() -> Iterator[Place]:
     """febe, with the schema in DuckDB."""
-    with febe_server.running() as server:
+    with febe_server.running(options=("--quiet",)) as server:
         place = Place(host=server.host, port=server.port)
         with psycopg.connect(**place.parameters(), autocommit=True) as con:
             for statement in (*statements(), *IN_DUCKDB):

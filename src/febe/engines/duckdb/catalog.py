@@ -70,11 +70,11 @@ class _Describer:
 
     def _type(self, name: str) -> Type:
         array = name.endswith("[]")
-        if name.startswith("ENUM("):
+        told = announced(name)
+        if name.startswith("ENUM(") and not (array and told.type_oid == oids.TEXT):
             known = self._enums.get(_labels(name[:-2] if array else name))
             if known is not None:
                 return Type(schema=known[0], name=known[1], array=array)
-        told = announced(name)
         return Type(oid=told.type_oid, modifier=told.type_modifier)
 
     def _types(self, mine: str) -> dict[str, list[Enum | Composite | Domain]]:
@@ -106,7 +106,8 @@ class _Describer:
             kinds = row["parameter_types"]
             result = Type(oid=oids.RECORD) if table else self._result(row, kinds)
             found[row["schema_name"]].append(Function(
-                name=row["function_name"], result=result, returns_set=table, body=row["macro_definition"],
+                name=row["function_name"], result=result, returns_set=table,
+                body=row["macro_definition"] if table else f"SELECT {row['macro_definition']}",
                 comment=row["comment"], arguments=[
                     (name, Type(oid=oids.ANYELEMENT) if kind is None else self._type(kind))
                     for name, kind in zip(row["parameters"], kinds, strict=True)]))
@@ -283,9 +284,6 @@ def _laid_out(query: Any) -> str:
     """The lines that PostgreSQL's own listing has, of a plain SELECT."""
     if not isinstance(query, exp.Select) or query.args.get("with_") or query.args.get("joins"):
         return f" {query.sql(dialect='postgres')}"
-    where = query.args.get("where")
-    if where is not None:
-        where.set("this", where.this.unnest())
     items = ",\n    ".join(item.sql(dialect="postgres") for item in query.expressions)
     rest = query.copy()
     rest.set("expressions", [exp.Star()])

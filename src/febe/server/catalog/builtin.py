@@ -130,7 +130,7 @@ class Store:
                 if name in EMPTY:
                     nothing = ", ".join(f'NULL::{kept_as(kind)} AS "{column}"'
                                         for column, kind in relation.columns.items())
-                    self.root.execute(f'CREATE VIEW {SCHEMA}."{name}" AS SELECT {nothing} WHERE false')
+                    self.root.execute(f'CREATE VIEW main."{name}" AS SELECT {nothing} WHERE false')
                     self._views[name] = frozenset()
                     return self._views[name]
                 try:
@@ -140,7 +140,8 @@ class Store:
                 found = frozenset(made.relations).union(*(self.view(other) for other in made.views))
                 columns = ", ".join(f'"{column}"' for column in relation.columns)
                 with errors.translated():
-                    self.root.execute(f'CREATE VIEW {SCHEMA}."{name}" ({columns}) AS {made.sql}')
+                    # not beside the built-in rows: a view looks for tables in its own schema before the path's
+                    self.root.execute(f'CREATE VIEW main."{name}" ({columns}) AS {made.sql}')
                 self._views[name] = found
             return found
 

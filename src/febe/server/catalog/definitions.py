@@ -114,6 +114,11 @@ def shortened(query: str, path: Sequence[str]) -> str:
     return query
 
 
+def pretty(query: str) -> str:
+    """A view's query without the parentheses around the whole of a condition."""
+    return re.sub(r"(?m)(?<=^  WHERE ).*$", lambda found: unwrapped(found[0]), query)
+
+
 def constraint(wanted: Constraint, path: Sequence[str] = ()) -> str:
     """A constraint as ALTER TABLE ... ADD takes it; a table in a schema of the path goes without its schema."""
     columns = ", ".join(map(quoted, wanted.columns))
@@ -127,6 +132,12 @@ def constraint(wanted: Constraint, path: Sequence[str] = ()) -> str:
         there = quoted(wanted.foreign[1]) if wanted.foreign[0] in path else qualified(*wanted.foreign)
         return f"FOREIGN KEY ({columns}) REFERENCES {there}({others})"
     return f"{'PRIMARY KEY' if wanted.kind == 'p' else 'UNIQUE'} ({columns})"
+
+
+def sequence_of(default: str) -> str:
+    """The sequence that a column's default takes its values from, as it is written there; "": none."""
+    found = re.fullmatch(r"nextval\('((?:[^']|'')+)'(?:::regclass)?\)", default)
+    return found[1].replace("''", "'") if found else ""
 
 
 def argument(name: str, kind: str) -> str:

@@ -73,6 +73,10 @@ class Expressions(ABC):
             handler = _VISITS.get(kind)
             if handler is not None:
                 return handler(self, node, scope, tables)
+        if isinstance(node, exp.Func) and function_name(node) in functions.MACROS:
+            plain = exp.Anonymous(this=function_name(node), expressions=[one.copy() for one in arguments_of(node)])
+            node.replace(plain)
+            return self.function(plain, scope, tables)
         self.rest(node, scope, tables, ())
         return None
 
@@ -256,10 +260,12 @@ class Expressions(ABC):
         kind = self.visit(node.this, scope, tables)
         for index in list(node.expressions):
             self.visit(index, scope, tables)
-        if kind in VECTORS:
-            # vectors begin at 0, the private database's lists at 1
+        if kind in VECTORS or kind == "name":
+            # vectors and names begin at 0, the private database's lists at 1
             node.set("expressions", [exp.Add(this=exp.paren(index.copy()), expression=exp.Literal.number(1))
                                      for index in node.expressions])
+        if kind == "name":
+            return "char"
         return kind if any(isinstance(index, exp.Slice) for index in node.expressions) else element(kind)
 
     def array(self, node: Node, scope: Scope, tables: dict[str, Columns]) -> str | None:

@@ -12,7 +12,7 @@ import re
 
 PREFIX = "f_"
 PRETTY = 1
-"""Stands for a class in febe_definition: constraints as they are shown pretty-printed."""
+"""Stands for a class in febe_definition: constraints and views as they are shown pretty-printed."""
 
 
 def _lookup(table: str, key: str, value: str, condition: str = "") -> str:
@@ -128,7 +128,10 @@ MACROS: dict[str, list[tuple[str, str]]] = {
         ("a", _definition(2606)),
         ("a, b", f"CASE WHEN b THEN coalesce({_definition(PRETTY)}, {_definition(2606)}) "
                  f"ELSE {_definition(2606)} END")],
-    "pg_get_viewdef": [("a", _definition(2617, "f_regclass(a)")), ("a, b", _definition(2617, "f_regclass(a)"))],
+    "pg_get_viewdef": [("a", _definition(2617, "f_regclass(a)")),
+                       ("a, b", "CASE WHEN b::INTEGER > 0 THEN coalesce(" + _definition(PRETTY, "f_regclass(a)") + ", "
+                                + _definition(2617, "f_regclass(a)") + ") ELSE " +
+                                _definition(2617, "f_regclass(a)") + " END")],
     "pg_get_ruledef": [("a", _definition(2618)), ("a, b", _definition(2618))],
     "pg_get_triggerdef": [("a", "NULL::VARCHAR"), ("a, b", "NULL::VARCHAR")],
     "pg_get_functiondef": [("a", _definition(1255))],
@@ -303,6 +306,8 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "pg_available_extension_versions": [("", "SELECT ''::VARCHAR AS name, ''::VARCHAR AS version, false AS superuser, "
                                              "false AS trusted, false AS relocatable, ''::VARCHAR AS schema, "
                                              "[]::VARCHAR[] AS requires, ''::VARCHAR AS comment WHERE false")],
+    "pg_get_sequence_data": [("a", "SELECT coalesce(febe_last, febe_parameters.start_value) AS last_value, febe_last IS "
+                                   "NOT NULL AS is_called FROM febe_sequence WHERE febe_o = a::UINTEGER")],
     "pg_partition_ancestors": [("a", "SELECT a::UINTEGER AS relid WHERE false")],
     "pg_partition_tree": [("a", "SELECT f_regclass(a) AS relid, NULL::UINTEGER AS parentrelid, true AS isleaf, 0 AS "
                                 "level WHERE false")],

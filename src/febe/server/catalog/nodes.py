@@ -43,6 +43,7 @@ TABLE_COLUMNS: dict[str, Columns] = {
     "pg_options_to_table": [("option_name", "text"), ("option_value", "text")],
     "pg_listening_channels": [("pg_listening_channels", "text")],
     "pg_available_extensions": [("name", "name"), ("default_version", "text"), ("comment", "text")],
+    "pg_get_sequence_data": [("last_value", "int8"), ("is_called", "bool")],
     "pg_partition_ancestors": [("relid", "regclass")],
     "pg_partition_tree": [("relid", "regclass"), ("parentrelid", "regclass"), ("isleaf", "bool"), ("level", "int4")],
     "pg_tablespace_databases": [("pg_tablespace_databases", "oid")],

@@ -32,6 +32,8 @@ OWNER = 10
 PG_CLASS, PG_TYPE, PG_NAMESPACE, PG_CONSTRAINT, PG_PROC = 1259, 1247, 2615, 2606, 1255
 PG_DATABASE, PG_AUTHID = 1262, 1260
 PG_ATTRDEF, PG_REWRITE = 2604, 2618
+_VIEW = 2617
+"""Stands for a view's query in febe_definition."""
 _HEAP, _BTREE = 2, 403
 _DEFAULT_COLLATION = 100
 
@@ -127,6 +129,9 @@ class Builder:
         self._oids = oids
         self._database = database
         self._types: dict[tuple[str, str], tuple[int, int]] = {}
+        self._sequences = {f"{prefix}{definitions.quoted(sequence.name)}": oids.of("class", schema.name, sequence.name)
+                           for schema in database.schemas for sequence in schema.sequences
+                           for prefix in (f"{definitions.quoted(schema.name)}.", *([""] if schema.name in path else []))}
         self._columns: dict[int, dict[str, int]] = {}
         self.database_oid = oids.of("database", name)
         self._named = name
@@ -278,6 +283,8 @@ class Builder:
                 default = self._oids.of("default", schema.name, relation, column.name)
                 self._add("pg_attrdef", oid=default, adrelid=rel, adnum=number, adbin=column.default)
                 self._depend(PG_ATTRDEF, default, PG_CLASS, rel, number, "a")
+                if (sequence := self._sequences.get(definitions.sequence_of(column.default))) is not None:
+                    self._depend(PG_ATTRDEF, default, PG_CLASS, sequence)
             self._comment(column.comment, PG_CLASS, rel, number)
 
     def _depend(self, classid: int, objid: int, refclassid: int, refobjid: int, refobjsubid: int = 0,
@@ -308,7 +315,8 @@ class Builder:
             query = definitions.shortened(relation.query.rstrip().rstrip(";"), self._path)
             rule = self._oids.of("rule", schema.name, relation.name)
             self._add("pg_rewrite", oid=rule, ev_class=rel)
-            self._look("febe_definition", 2617, rel, f"{query};")
+            self._look("febe_definition", _VIEW, rel, f"{query};")
+            self._look("febe_definition", functions.PRETTY, rel, f"{definitions.pretty(query)};")
             self._look("febe_definition", PG_REWRITE, rule, "CREATE RULE \"_RETURN\" AS\n    ON SELECT TO "
                        f"{definitions.qualified(schema.name, relation.name)} DO INSTEAD {query};")
             self._depend(PG_REWRITE, rule, PG_CLASS, rel, 0, "i")

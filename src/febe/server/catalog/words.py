@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _WORDS = ("pg_", "information_schema", "::reg", "to_reg", "current_", "session_user", "version(", "format_type",
-          "_privilege", "_description(", "as reg", "_to_database")
+          "inet_", "getdatabaseencoding", "oidvectortypes", "_privilege", "_description(", "as reg", "_to_database")
 _QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*+(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
 
 
