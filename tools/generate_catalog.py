@@ -88,6 +88,10 @@ SIGNATURES = """
 select oid, pg_get_function_arguments(oid) as arguments, pg_get_function_identity_arguments(oid) as identity_arguments,
        pg_get_function_result(oid) as result, pg_get_function_sqlbody(oid) as sqlbody from pg_proc order by oid
 """
+ARGUMENTS = """
+select p.oid, n, pg_get_function_arg_default(p.oid, n) from pg_proc p, generate_series(1, pronargs) as n
+where pg_get_function_arg_default(p.oid, n) is not null order by 1, 2
+"""
 SETTINGS = "select name, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals, boot_val"
 
 
@@ -114,6 +118,7 @@ def main() -> None:
         save("febe_setting", con.execute(f"{SETTINGS} from pg_settings order by name").fetchall(), dict.fromkeys(
             ("name", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "min_val", "max_val"), TEXT)
             | {"enumvals": pa.list_(TEXT), "boot_val": TEXT})
+        save("febe_argument", con.execute(ARGUMENTS).fetchall(), {"oid": OID, "number": pa.int32(), "value": TEXT})
         save("febe_keyword", con.execute("select * from pg_get_keywords() order by word").fetchall(),
              {"word": TEXT, "catcode": TEXT, "barelabel": pa.bool_(), "catdesc": TEXT, "baredesc": TEXT})
         save("febe_encoding", con.execute("select n, pg_encoding_to_char(n) from generate_series(0, 100) as n where "
@@ -127,7 +132,9 @@ def main() -> None:
 
 
 def store(con: psycopg.Connection[Any], schema: str, name: str, columns: list[list[str]]) -> None:
-    wanted = ", ".join(f'"{column}"{KEPT.get(kind, ("::text", TEXT))[0]}' for column, kind in columns)
+    # a check constraint's expression as SQL, which stands for its tree
+    wanted = ", ".join("pg_get_expr(conbin, conrelid)" if column == "conbin" else
+                       f'"{column}"{KEPT.get(kind, ("::text", TEXT))[0]}' for column, kind in columns)
     ours = {"pg_authid": "where oid < 16384 ", "pg_shdescription": "where objoid < 16384 and classoid <> 1262 ",
             "pg_auth_members": "where oid < 16384 ", "pg_shdepend": "where false "}.get(name, "")
     rows = con.execute(f'select {wanted} from "{schema}"."{name}" {ours}order by ctid').fetchall()

@@ -89,9 +89,9 @@ class Store:
         self._load()
         self.root.execute(f"SET search_path = '{SCHEMA},main'")
         for name, columns in lookups.PROTOTYPES.items():
-            self.root.execute(f"CREATE TABLE main.{name} ({columns})")
-        self.root.execute("INSERT INTO main.febe_definition FROM builtin.definition")
-        self.root.execute("INSERT INTO main.febe_signature FROM builtin.signature")
+            self.root.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
+        self.root.execute("INSERT INTO builtin.febe_definition FROM builtin.definition")
+        self.root.execute("INSERT INTO builtin.febe_signature FROM builtin.signature")
         for statement in (*lookups.statements(), *functions.statements()):
             self.root.execute(statement)
         self.root.execute("SET GLOBAL enable_external_access = false")

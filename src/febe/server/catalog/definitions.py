@@ -114,6 +114,16 @@ def shortened(query: str, path: Sequence[str]) -> str:
     return query
 
 
+def used(query: str) -> tuple[set[tuple[str, str]], set[str]]:
+    """The tables that a query names with their schemas, and the columns that it names."""
+    try:
+        tree = sqlglot.parse_one(query, dialect="postgres")
+    except SqlglotError:
+        return set(), set()
+    return ({(table.db, table.name) for table in tree.find_all(exp.Table) if table.db},
+            {column.name for column in tree.find_all(exp.Column)})
+
+
 def pretty(query: str) -> str:
     """A view's query without the parentheses around the whole of a condition."""
     return re.sub(r"(?m)(?<=^  WHERE ).*$", lambda found: unwrapped(found[0]), query)

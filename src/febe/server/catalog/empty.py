@@ -30,6 +30,12 @@ EMPTY: dict[str, str] = {
     "information_schema.triggered_update_columns": "there are no triggers",
     "information_schema.triggers": "there are no triggers",
 }
+UNANSWERED = {
+    "pg_statistic": "nothing is sampled",
+    "pg_largeobject": "read large objects by their functions",
+}
+"""Catalogs that PostgreSQL would have rows in."""
+
 for _name in ("routine_column_usage", "routine_routine_usage", "routine_sequence_usage", "routine_table_usage"):
     # PostgreSQL records them for SQL-standard bodies only, which no function has here
     EMPTY[f"information_schema.{_name}"] = "only SQL-standard function bodies would be recorded, and there are none"

@@ -177,9 +177,11 @@ class Expressions(ABC):
         arguments = arguments_of(node)
         if kinds and kinds[0] in VECTORS and name in ("array_upper", "array_lower"):
             name = name.replace("array", "vector")
-        if name == "format" and isinstance(arguments[0], exp.Literal):
-            node.replace(self.formatted(arguments[0].name, arguments[1:]))
-            return "text"
+        if name == "format":
+            pattern = arguments[0].this if isinstance(arguments[0], exp.Cast) else arguments[0]
+            if isinstance(pattern, exp.Literal):
+                node.replace(self.formatted(pattern.name, arguments[1:]))
+                return "text"
         if name in functions.RENAMED:
             other, kind = functions.RENAMED[name]
             if isinstance(node, exp.Anonymous):
@@ -194,16 +196,21 @@ class Expressions(ABC):
             node.replace(exp.Sub(this=node.copy(), expression=exp.Literal.number(1)))
             return "int4"
         elif name.startswith(_SYSTEM) and not name.startswith("pg_catalog"):
-            if name in function_types() or name in reg_names()["regproc"]:
-                raise EngineError(f"function {name}() is not supported", sqlstate="0A000")
-            raise EngineError(f"function {name}() does not exist", sqlstate="42883",
-                              hint="No function matches the given name and argument types. You might need to add "
-                                   "explicit type casts.")
+            raise self.unknown(name)
         elif name in ("min", "max", "coalesce", "nullif", "greatest", "least", "lag", "lead", "first_value"):
             return next((kind for kind in kinds if kind is not None), None)
         elif name == "unnest":
             return element(kinds[0]) if kinds else None
         return function_types().get(name)
+
+    @staticmethod
+    def unknown(name: str) -> EngineError:
+        """For a function that looks like a system function and is none of ours."""
+        if name in function_types() or name in reg_names()["regproc"]:
+            return EngineError(f"function {name}() is not supported", sqlstate="0A000")
+        return EngineError(f"function {name}() does not exist", sqlstate="42883",
+                           hint="No function matches the given name and argument types. You might need to add "
+                                "explicit type casts.")
 
     def formatted(self, text: str, values: list[Node]) -> Node:
         """`format` of a literal (manual: "String Functions", format)."""
@@ -285,6 +292,12 @@ class Expressions(ABC):
                 self.parameters.setdefault(int(side.name), "text" if other in REG else other)
             if isinstance(side, exp.Any) and other is not None:
                 self.any(side, other)
+        if isinstance(node, exp.EQ) and isinstance(right, exp.Any) and not isinstance(right.this.unnest(), exp.Query):
+            # the private database makes a subquery of = ANY (array), and a product of tables of that
+            listed = right.this.unnest()
+            if isinstance(listed, exp.Parameter) and kinds[0] is not None:
+                listed = as_type(listed, f"{builtin.kept_as(kinds[0])}[]")
+            node.replace(exp.func("list_contains", listed.copy(), left.copy()))
         if isinstance(node, exp.DPipe):
             for side, kind in ((left, kinds[0]), (right, kinds[1])):
                 if kind in REG:

@@ -70,6 +70,11 @@ _MISSING = {
 
 _VISIBLE = "(SELECT any_value(febe_visible) FROM febe_seen_{} WHERE febe_o = a::UINTEGER)"
 _TRUE = "CASE WHEN {} IS NULL THEN NULL ELSE true END"
+# Everybody has what anybody has; the predefined roles and PUBLIC are members of nothing.
+_MEMBER = ("CASE WHEN b IS NULL THEN NULL WHEN a::VARCHAR = b::VARCHAR THEN true WHEN TRY_CAST(a::VARCHAR AS UINTEGER) "
+           "IS NOT NULL THEN a::VARCHAR::UINTEGER = 10 OR a::VARCHAR::UINTEGER >= 16384 ELSE "
+           "NOT regexp_matches(lower(a::VARCHAR), '^pg_|^public$') END")
+_TABLE = "EXISTS (FROM pg_class k WHERE k.oid = f_regclass(a) AND k.relkind = 'r' AND k.oid >= 16384)"
 _MAY_WRITE = ("CASE WHEN {0} IS NULL THEN NULL ELSE getvariable('febe_writable') OR "
               "NOT regexp_matches(upper({0}), 'INSERT|UPDATE|DELETE|TRUNCATE|CREATE|TRIGGER|MAINTAIN') END")
 
@@ -146,7 +151,8 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "pg_get_function_identity_arguments": [("a", _lookup("febe_signature", "a::UINTEGER", "febe_identity"))],
     "pg_get_function_result": [("a", _lookup("febe_signature", "a::UINTEGER", "febe_result"))],
     "pg_get_function_sqlbody": [("a", _lookup("febe_signature", "a::UINTEGER", "febe_body"))],
-    "pg_get_function_arg_default": [("a, b", "NULL::VARCHAR")],
+    "pg_get_function_arg_default": [("a, b", "(SELECT any_value(k.value) FROM builtin.febe_argument k WHERE "
+                                             "k.oid = a::UINTEGER AND k.number = b)")],
     "pg_get_serial_sequence": [("a, b", "NULL::VARCHAR")],
     "pg_get_replica_identity_index": [("a", "NULL::UINTEGER")],
     "pg_table_is_visible": [("a", _VISIBLE.format("regclass"))],
@@ -155,11 +161,9 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     **{f"pg_{what}_is_visible": [("a", "CASE WHEN a IS NULL THEN NULL ELSE true END")] for what in (
         "operator", "opclass", "opfamily", "collation", "conversion", "ts_config", "ts_dict", "ts_parser",
         "ts_template", "statistics_obj")},
-    "pg_relation_is_publishable": [("a", "EXISTS (FROM febe_size WHERE febe_o = f_regclass(a))")],
-    "pg_relation_is_updatable": [("a, b", "CASE WHEN getvariable('febe_writable') AND EXISTS (FROM febe_size WHERE "
-                                          "febe_o = f_regclass(a)) THEN 28 ELSE 0 END")],
-    "pg_column_is_updatable": [("a, b, c", "getvariable('febe_writable') AND EXISTS (FROM febe_size WHERE febe_o = "
-                                           "f_regclass(a))")],
+    "pg_relation_is_publishable": [("a", _TABLE)],
+    "pg_relation_is_updatable": [("a, b", f"CASE WHEN getvariable('febe_writable') AND {_TABLE} THEN 28 ELSE 0 END")],
+    "pg_column_is_updatable": [("a, b, c", f"getvariable('febe_writable') AND {_TABLE}")],
     "obj_description": [
         ("a", "(SELECT any_value(febe_text) FROM febe_comment WHERE febe_o = a::UINTEGER AND febe_n = 0)"),
         ("a, b", "(SELECT any_value(febe_text) FROM febe_comment WHERE febe_o = a::UINTEGER AND febe_n = 0 AND "
@@ -228,7 +232,7 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "vector_out": [("a", "CASE WHEN a IS NULL THEN NULL ELSE coalesce(list_aggregate(list_transform(a, lambda febe_e: "
                          "febe_e::VARCHAR), 'string_agg', ' '), '') END")],
     "acldefault": [("a, b", ACL_DEFAULT)],
-    "pg_has_role": [("a, b", _TRUE.format("a")), ("a, b, c", _TRUE.format("b"))],
+    "pg_has_role": [("a, b", _TRUE.format("a")), ("a, b, c", _MEMBER)],
     "has_table_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
     "has_any_column_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
     "has_column_privilege": [("a, b, c", _MAY_WRITE.format("c")), ("a, b, c, d", _MAY_WRITE.format("d"))],
@@ -306,8 +310,8 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "pg_available_extension_versions": [("", "SELECT ''::VARCHAR AS name, ''::VARCHAR AS version, false AS superuser, "
                                              "false AS trusted, false AS relocatable, ''::VARCHAR AS schema, "
                                              "[]::VARCHAR[] AS requires, ''::VARCHAR AS comment WHERE false")],
-    "pg_get_sequence_data": [("a", "SELECT coalesce(febe_last, febe_parameters.start_value) AS last_value, febe_last IS "
-                                   "NOT NULL AS is_called FROM febe_sequence WHERE febe_o = a::UINTEGER")],
+    "pg_get_sequence_data": [("a", "SELECT coalesce(febe_last, febe_parameters.start_value) AS last_value, febe_last "
+                                   "IS NOT NULL AS is_called FROM febe_sequence WHERE febe_o = a::UINTEGER")],
     "pg_partition_ancestors": [("a", "SELECT a::UINTEGER AS relid WHERE false")],
     "pg_partition_tree": [("a", "SELECT f_regclass(a) AS relid, NULL::UINTEGER AS parentrelid, true AS isleaf, 0 AS "
                                 "level WHERE false")],

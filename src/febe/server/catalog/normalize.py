@@ -16,7 +16,10 @@ TYPE_PREFIX = "f_"
 # What is left to sqlglot, because it is spelled in several words or takes arguments it understands.
 _LEFT = frozenset(("interval", "double", "character", "bit", "time", "timestamp", "national", "array", "setof"))
 _ALIASES = {"integer": "int4", "int": "int4", "bigint": "int8", "smallint": "int2", "boolean": "bool", "real": "float4",
-            "decimal": "numeric", '"char"': "char", "char": "bpchar", "timestamptz": "timestamptz"}
+            "decimal": "numeric", '"char"': "char", "char": "bpchar", "timestamptz": "timestamptz",
+            # the domains of information_schema
+            "cardinal_number": "int4", "character_data": "varchar", "sql_identifier": "name",
+            "time_stamp": "timestamptz", "yes_or_no": "varchar"}
 _SCHEMAS = ("pg_catalog", "information_schema")
 
 

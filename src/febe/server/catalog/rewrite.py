@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from febe.server.catalog import builtin, functions
+from febe.server.catalog.empty import UNANSWERED
 from febe.server.catalog.expressions import Expressions
 from febe.server.catalog.nodes import (
     SCHEMAS,
@@ -240,6 +241,8 @@ class _Walk(Expressions):
             kind = self.query(wrapped, tables, scope)
             node.replace(wrapped)
             scope.add(node.alias or name, kind)
+        elif name.startswith("pg_"):
+            raise self.unknown(name)
         else:
             scope.add(node.alias or name, [(names[0] if names else node.alias or name, function_types().get(name))])
 
@@ -255,6 +258,8 @@ class _Walk(Expressions):
                 raise EngineError(f'relation "{schema}.{name}" does not exist', sqlstate="42P01")
             self.foreign.append(f"{schema}.{name}" if schema else name)
             return [], 0
+        if name in UNANSWERED:
+            raise EngineError(f"relation {name} is not supported: {UNANSWERED[name]}", sqlstate="0A000")
         if relation.view is None or name in LIVE:
             self.relations.add(name)
         else:

@@ -129,9 +129,10 @@ class Builder:
         self._oids = oids
         self._database = database
         self._types: dict[tuple[str, str], tuple[int, int]] = {}
-        self._sequences = {f"{prefix}{definitions.quoted(sequence.name)}": oids.of("class", schema.name, sequence.name)
+        self._rules: list[tuple[int, tuple[set[tuple[str, str]], set[str]]]] = []
+        self._sequences = {prefix + definitions.quoted(sequence.name): oids.of("class", schema.name, sequence.name)
                            for schema in database.schemas for sequence in schema.sequences
-                           for prefix in (f"{definitions.quoted(schema.name)}.", *([""] if schema.name in path else []))}
+                           for prefix in (f"{definitions.quoted(schema.name)}.", *[""] * (schema.name in path))}
         self._columns: dict[int, dict[str, int]] = {}
         self.database_oid = oids.of("database", name)
         self._named = name
@@ -160,7 +161,19 @@ class Builder:
         for schema in self._database.schemas:
             for relation in schema.relations:
                 self._constraints(schema, relation)
+        for rule, (tables, columns) in self._rules:
+            self._reads(rule, tables, columns)
         return self
+
+    def _reads(self, rule: int, tables: set[tuple[str, str]], columns: set[str]) -> None:
+        """What a view depends on: each column that it names, of the tables it reads."""
+        for schema, name in sorted(tables):
+            rel = self.class_oid(schema, name)
+            numbers = self._columns.get(rel)
+            if numbers is not None:
+                used = [number for column, number in numbers.items() if column in columns]
+                for number in used or [0]:
+                    self._depend(PG_REWRITE, rule, PG_CLASS, rel, number)
 
     def _add(self, table: str, **row: Any) -> None:
         self.tables.setdefault(table, []).append(USUAL.get(table, {}) | row)
@@ -270,6 +283,7 @@ class Builder:
 
     def _attributes(self, schema: Schema, relation: str, rel: int, columns: Sequence[Attribute]) -> None:
         numbers = self._columns.setdefault(rel, {})
+        names = [column.name for column in columns]
         for number, column in enumerate(columns, 1):
             numbers[column.name] = number
             oid = self._type_oid(column.type)
@@ -283,6 +297,10 @@ class Builder:
                 default = self._oids.of("default", schema.name, relation, column.name)
                 self._add("pg_attrdef", oid=default, adrelid=rel, adnum=number, adbin=column.default)
                 self._depend(PG_ATTRDEF, default, PG_CLASS, rel, number, "a")
+                if column.generated:
+                    for other in definitions.used(f"SELECT {column.default}")[1]:
+                        if other in names:
+                            self._depend(PG_ATTRDEF, default, PG_CLASS, rel, names.index(other) + 1)
                 if (sequence := self._sequences.get(definitions.sequence_of(column.default))) is not None:
                     self._depend(PG_ATTRDEF, default, PG_CLASS, sequence)
             self._comment(column.comment, PG_CLASS, rel, number)
@@ -320,6 +338,7 @@ class Builder:
             self._look("febe_definition", PG_REWRITE, rule, "CREATE RULE \"_RETURN\" AS\n    ON SELECT TO "
                        f"{definitions.qualified(schema.name, relation.name)} DO INSTEAD {query};")
             self._depend(PG_REWRITE, rule, PG_CLASS, rel, 0, "i")
+            self._rules.append((rule, definitions.used(relation.query)))
         for index in relation.indexes:
             self._index(schema, relation, rel, index.name, index.keys, unique=index.unique)
             self._comment(index.comment, PG_CLASS, self.class_oid(schema.name, index.name))
@@ -408,6 +427,8 @@ class Builder:
         for name in constraint.columns:
             self._depend(PG_CONSTRAINT, oid, PG_CLASS, rel, numbers[name], "a")
         if constraint.kind == "f":
+            if extra.get("conindid"):
+                self._depend(PG_CONSTRAINT, oid, PG_CLASS, extra["conindid"])
             for number in extra.get("confkey", ()):
                 self._depend(PG_CONSTRAINT, oid, PG_CLASS, extra["confrelid"], number)
 

@@ -45,7 +45,7 @@ class Snapshot:
         if name in lookups.PROTOTYPES:
             rows = self._built.lookups.get(name)
             if rows:
-                self._con.execute(f"CREATE TABLE {self.schema}.{name} AS FROM main.{name}")
+                self._con.execute(f"CREATE TABLE {self.schema}.{name} AS FROM {builtin.SCHEMA}.{name}")
                 self._insert(name, [list(values) for values in zip(*rows, strict=True)],
                              [kind for _, kind in _columns_of(self._con, name)])
             return
@@ -71,4 +71,4 @@ class Snapshot:
 
 
 def _columns_of(con: Any, table: str) -> list[tuple[str, str]]:
-    return [(row[0], str(row[1])) for row in con.execute(f"DESCRIBE main.{table}").fetchall()]
+    return [(row[0], str(row[1])) for row in con.execute(f"DESCRIBE {builtin.SCHEMA}.{table}").fetchall()]
