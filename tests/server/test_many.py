@@ -7,7 +7,8 @@ import resource
 import socket
 from pathlib import Path
 
-from febe.server import Limits, _have_files
+from febe.server import Limits
+from febe.server.running import have_files
 from tests.peers import febe_server
 from tests.server.listening import Raw
 
@@ -53,9 +54,9 @@ def test_the_server_asks_for_as_many_files_as_it_has_places() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(600, hard), hard))
-        _have_files(Limits(max_connections=500))
+        have_files(Limits(max_connections=500))
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(1512, hard)
-        _have_files(Limits(max_connections=1))
+        have_files(Limits(max_connections=1))
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(1512, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from febe.cli.grouped import options
 from febe.server import (
     AccessFileError,
     Limits,
@@ -22,7 +23,7 @@ from febe.server import (
 from febe.server.access import AccessRules
 from febe.server.userlist import parse_user
 
-__all__ = ["Access", "access_options"]
+__all__ = ["LIMITS", "Access", "access_options", "limits_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -46,76 +47,90 @@ class Access:
         return next(iter(self.users), "demo") if self.users is not None else "demo"
 
 
+LIMITS = ("max_connections", "reserved_connections", "max_per_user", "max_per_address", "max_message", "auth_timeout",
+          "statement_timeout", "transaction_timeout", "idle_timeout", "idle_in_transaction_timeout", "send_timeout")
+"""The options about limits: what is read anew on SIGHUP."""
+
 _OPTIONS = (
-    click.option("--user", "user", multiple=True, metavar="NAME:PASSWORD", help="Who may connect; may be repeated."),
-    click.option("--users", "users_file", type=_FILE, metavar="FILE",
-                 help='Who may connect: a line NAME:PASSWORD or "NAME" "VERIFIER" each (febe passwd makes them).'),
-    click.option("--hba", type=_FILE, metavar="FILE",
-                 help="Access rules in the form of pg_hba.conf: who from where to what, and by which method."),
-    click.option("--ident", type=_FILE, metavar="FILE", help="Name maps for them, in the form of pg_ident.conf."),
-    click.option("--oauth-audience", multiple=True, metavar="NAME",
-                 help="For rules with the method oauth: whom tokens have to be for; signed JWTs of the rule's issuer "
-                      "are taken."),
-    click.option("--oauth-jwks", metavar="FILE|URL",
-                 help="The issuer's public keys, where its discovery document is not to say."),
-    click.option("--oauth-identity", default="sub", show_default=True, metavar="CLAIM",
-                 help="The claim of a token that says who it is."),
-    click.option("--max-connections", type=_COUNT, default=100, show_default=True, metavar="NUMBER",
-                 help="How many sessions there may be."),
-    click.option("--reserved-connections", type=click.IntRange(0), default=0, metavar="NUMBER",
-                 help="How many of them are kept for administrators."),
-    click.option("--max-per-user", type=_COUNT, metavar="NUMBER", help="How many for one user."),
-    click.option("--max-per-address", type=_COUNT, metavar="NUMBER", help="How many for one client address."),
-    click.option("--max-message", type=click.IntRange(10_000, Limits().max_message_bytes),
-                 default=Limits().max_message_bytes, metavar="BYTES", help="How long a client's message may be."),
-    click.option("--auth-timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True),
-                 metavar="SECONDS", help="How long a client may take to get in."),
-    click.option("--statement-timeout", type=_SECONDS, default=0, metavar="SECONDS",
-                 help="Stop statements after that; a session may SET another time."),
-    click.option("--transaction-timeout", type=_SECONDS, default=0, metavar="SECONDS",
-                 help="End sessions whose transaction takes longer."),
-    click.option("--idle-timeout", type=_SECONDS, default=0, metavar="SECONDS",
-                 help="End sessions that are idle for longer."),
-    click.option("--idle-in-transaction-timeout", type=_SECONDS, default=0, metavar="SECONDS",
-                 help="End those that are idle within a transaction."),
-    click.option("--send-timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-                 help="End connections whose client takes nothing of an answer for so long."),
-    click.option("--grace", type=_SECONDS, default=0, metavar="SECONDS",
-                 help="How long sessions may go on after SIGTERM, while new ones are refused."),
+    options(
+        "Who may connect",
+        (("--user", "user"), {"multiple": True, "metavar": "NAME:PASSWORD", "help": "Somebody; may be repeated."}),
+        (("--users", "users_file"), {"type": _FILE, "metavar": "FILE", "help":
+            'A line NAME:PASSWORD or "NAME" "VERIFIER" for each (febe passwd makes them).'}),
+        (("--hba",), {"type": _FILE, "metavar": "FILE", "help":
+            "Access rules in the form of pg_hba.conf: who from where to what, and by which method."}),
+        (("--ident",), {"type": _FILE, "metavar": "FILE", "help":
+            "Name maps for them, in the form of pg_ident.conf."}),
+        (("--oauth-audience",), {"multiple": True, "metavar": "NAME", "help":
+            "For rules with the method oauth: whom tokens have to be for; signed JWTs of the rule's issuer are taken."}),
+        (("--oauth-jwks",), {"metavar": "FILE|URL", "help":
+            "The issuer's public keys, where its discovery document is not to say."}),
+        (("--oauth-identity",), {"default": "sub", "show_default": True, "metavar": "CLAIM", "help":
+            "The claim of a token that says who it is."}),
+    ),
+    options(
+        "How many, how much, how long",
+        (("--max-connections",), {"type": _COUNT, "default": 100, "show_default": True, "metavar": "NUMBER",
+                                  "help": "How many sessions there may be."}),
+        (("--reserved-connections",), {"type": click.IntRange(0), "default": 0, "metavar": "NUMBER",
+                                       "help": "How many of them are kept for administrators."}),
+        (("--max-per-user",), {"type": _COUNT, "metavar": "NUMBER", "help": "How many for one user."}),
+        (("--max-per-address",), {"type": _COUNT, "metavar": "NUMBER", "help": "How many for one client address."}),
+        (("--max-message",), {"type": click.IntRange(10_000, Limits().max_message_bytes), "metavar": "BYTES",
+                              "default": Limits().max_message_bytes, "help": "How long a client's message may be."}),
+        (("--auth-timeout",), {"default": 60.0, "show_default": True, "type": click.FloatRange(0, min_open=True),
+                               "metavar": "SECONDS", "help": "How long a client may take to get in."}),
+        (("--statement-timeout",), {"type": _SECONDS, "default": 0, "metavar": "SECONDS",
+                                    "help": "Stop statements after that; a session may SET another time."}),
+        (("--transaction-timeout",), {"type": _SECONDS, "default": 0, "metavar": "SECONDS",
+                                      "help": "End sessions whose transaction takes longer."}),
+        (("--idle-timeout",), {"type": _SECONDS, "default": 0, "metavar": "SECONDS",
+                               "help": "End sessions that are idle for longer."}),
+        (("--idle-in-transaction-timeout",), {"type": _SECONDS, "default": 0, "metavar": "SECONDS",
+                                              "help": "End those that are idle within a transaction."}),
+        (("--send-timeout",), {"type": click.FloatRange(0, min_open=True), "metavar": "SECONDS", "help":
+            "End connections whose client takes nothing of an answer for so long."}),
+        (("--grace",), {"type": _SECONDS, "default": 0, "metavar": "SECONDS", "help":
+            "How long sessions may go on after SIGTERM, while new ones are refused."}),
+    ),
 )
+
+
+def limits_of(values: Mapping[str, Any]) -> Limits:
+    """What the options about limits say.  Errors: click.UsageError."""
+    try:
+        return Limits(max_connections=values["max_connections"], reserved_connections=values["reserved_connections"],
+                      max_connections_per_user=values["max_per_user"],
+                      max_connections_per_address=values["max_per_address"],
+                      max_message_bytes=values["max_message"], authentication_timeout=values["auth_timeout"],
+                      statement_timeout=values["statement_timeout"],
+                      transaction_timeout=values["transaction_timeout"], idle_session_timeout=values["idle_timeout"],
+                      idle_in_transaction_session_timeout=values["idle_in_transaction_timeout"],
+                      send_timeout=values["send_timeout"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def access_options(command: F) -> F:
     """Give a command these options; it gets them as `access`."""
     @functools.wraps(command)
     def wrapped(*, user: tuple[str, ...], users_file: Path | None, hba: Path | None, ident: Path | None,
-                oauth_audience: tuple[str, ...], oauth_jwks: str | None, oauth_identity: str,
-                max_connections: int, reserved_connections: int, max_per_user: int | None,
-                max_per_address: int | None, max_message: int, auth_timeout: float, statement_timeout: float,
-                transaction_timeout: float, idle_timeout: float, idle_in_transaction_timeout: float,
-                send_timeout: float | None, grace: float, **others: Any) -> Any:
-        try:
-            limits = Limits(max_connections=max_connections, reserved_connections=reserved_connections,
-                            max_connections_per_user=max_per_user, max_connections_per_address=max_per_address,
-                            max_message_bytes=max_message, authentication_timeout=auth_timeout,
-                            statement_timeout=statement_timeout, transaction_timeout=transaction_timeout,
-                            idle_session_timeout=idle_timeout,
-                            idle_in_transaction_session_timeout=idle_in_transaction_timeout,
-                            send_timeout=send_timeout)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+                oauth_audience: tuple[str, ...], oauth_jwks: str | None, oauth_identity: str, grace: float,
+                **others: Any) -> Any:
+        limits = limits_of(others)
         if ident is not None and hba is None:
             raise click.UsageError("--ident is for the rules of --hba")
         try:
             rules = access_rules(hba, ident) if hba is not None else None
         except AccessFileError as error:
             raise click.UsageError(str(error)) from None
+        rest = {name: value for name, value in others.items() if name not in LIMITS}
         oauth = _validator(oauth_audience, oauth_jwks, oauth_identity)
         return command(access=Access(users=read_users(user, users_file), rules=rules, limits=limits, grace=grace,
-                                     oauth=oauth), **others)
+                                     oauth=oauth), **rest)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
+    for give in reversed(_OPTIONS):
+        wrapped = give(wrapped)
     return wrapped  # type: ignore[return-value]
 
 

@@ -6,45 +6,55 @@ import contextlib
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from febe.cli.access import Access, access_options
-from febe.cli.sources import open_engine
-from febe.cli.tls import server_gss, server_tls
-from febe.server import Listener, is_loopback, run
+from febe.cli.config import read_config, reread_limits
+from febe.cli.grouped import GroupedCommand, options
+from febe.cli.processes import confinement_of, process_options
+from febe.cli.sources import check_sources, engine_maker, opened
+from febe.cli.supervisor import told_ready
+from febe.cli.tls import encryption_options, server_gss, server_tls
+from febe.server import Limits, Listener, Postmaster, check, is_loopback, run, run_processes, run_workers
 
 __all__ = ["serve"]
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("sources", nargs=-1, metavar="[SOURCE ...]")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", default=5432, show_default=True, type=click.IntRange(0, 65535), metavar="NUMBER",
-              help="0 takes a free one.")
-@click.option("--unix-socket", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIRECTORY",
-              help="Listen there too, at .s.PGSQL.<port>.")
+@options(
+    "Where and what",
+    (("--host",), {"default": "127.0.0.1", "show_default": True, "metavar": "ADDRESS", "help": "Where to listen."}),
+    (("--port",), {"default": 5432, "show_default": True, "type": click.IntRange(0, 65535), "metavar": "NUMBER",
+                   "help": "0 takes a free one."}),
+    (("--unix-socket",), {"type": click.Path(path_type=Path, file_okay=False, exists=True), "metavar": "DIRECTORY",
+                          "help": "Listen there too, at .s.PGSQL.<port>."}),
+    (("--read-only",), {"is_flag": True, "help": "Refuse statements that change data."}),
+    (("--memory-limit",), {"metavar": "SIZE", "help": "DuckDB's, for example 4GB."}),
+)
 @access_options
-@click.option("--tls-cert", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="Offer TLS with this certificate (PEM, and those up to the root).")
-@click.option("--tls-key", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="The certificate's private key.")
-@click.option("--tls-client-ca", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="Ask clients for certificates, signed by these.")
-@click.option("--tls-client-crl", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="Those of them that are revoked.")
-@click.option("--tls-min-version", type=click.Choice(["TLSv1.2", "TLSv1.3"]), default="TLSv1.2", show_default=True,
-              help="Refuse older versions of TLS.")
-@click.option("--keytab", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-              help="The server's Kerberos keys: GSSAPI encryption and authentication.")
-@click.option("--read-only", is_flag=True, help="Refuse statements that change data.")
-@click.option("--memory-limit", metavar="SIZE", help="DuckDB's, for example 4GB.")
-@click.option("--quiet", is_flag=True, help="No line per connection.")
-def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, access: Access,
+@encryption_options
+@process_options
+@options(
+    "The command itself",
+    (("--config",), {"type": click.Path(path_type=Path, dir_okay=False, exists=True), "metavar": "FILE",
+                     "is_eager": True, "callback": read_config,
+                     "help": "Options by their long names, in TOML; the command line goes before them."}),
+    (("--check", "check_only"), {"is_flag": True,
+                                 "help": "Say whether the server could be started like that, and stop."}),
+    (("--quiet",), {"is_flag": True, "help": "No line per connection."}),
+)
+@click.pass_context
+def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, access: Access,
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
-          tls_min_version: str, keytab: Path | None, read_only: bool, memory_limit: str | None, quiet: bool) -> None:
+          tls_min_version: str, keytab: Path | None, workers: int | None, process_per_session: bool,
+          session_user: str | None, session_memory: str | None, session_cpu: int | None, read_only: bool,
+          memory_limit: str | None, config: Path | None, check_only: bool, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -54,10 +64,14 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     Without users, anybody on this machine may connect, under any name; with users, each proves a password by
     SCRAM-SHA-256; with access rules, they decide.  An address beyond this machine needs users or rules.
 
-    SIGHUP has rules, users and the files of --tls-cert and the like read anew, for connections to come; Ctrl-C and
-    SIGTERM end the sessions and the server.
+    SIGHUP has rules, users, the files of --tls-cert and the like, and the limits of --config read anew, for connections
+    to come; Ctrl-C and SIGTERM end the sessions and the server.
     """
-    tls = server_tls(tls_cert, tls_key, tls_client_ca, tls_client_crl, tls_min_version)
+    confinement = confinement_of(process_per_session, session_user, session_memory, session_cpu)
+    if workers is not None and confinement is not None:
+        raise click.UsageError("--workers and --process-per-session are two ways to have processes: choose one")
+    if confinement is not None and keytab is not None:
+        raise click.UsageError("--keytab is not for --process-per-session: its processes may not read the keys")
     try:
         exposed = not is_loopback(host)
     except OSError as failure:
@@ -68,20 +82,40 @@ def serve(sources: tuple[str, ...], host: str, port: int, unix_socket: Path | No
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout,
                         level=logging.WARNING if quiet else logging.INFO)
-    listening: list[Listener] = []
+    reread: Callable[[], Limits] | None = reread_limits(ctx, config) if config is not None else None
+    how: dict[str, Any] = {"users": access.users, "rules": access.rules, "limits": access.limits, "reread": reread,
+                           "tls": server_tls(tls_cert, tls_key, tls_client_ca, tls_client_crl, tls_min_version),
+                           "gss": server_gss(keytab), "oauth": access.oauth}
+    where: dict[str, Any] = {"host": host, "port": port, "unix_socket_dir": unix_socket}
+    several = confinement is not None or workers is not None
+    make = engine_maker(sources, read_only=read_only, memory_limit=memory_limit,
+                        tell=lambda words: None if several else screen.print(f"febe: {words}"))
+    listening: list[Listener | Postmaster] = []
 
-    def ready(listener: Listener) -> None:
+    def ready(listener: Listener | Postmaster) -> None:
         listening.append(listener)
-        for where in _hosts(host, unix_socket):
-            screen.print(f'febe: ready: psql "host={where} port={listener.port} user={access.somebody} dbname=demo"')
+        for reached in _hosts(host, unix_socket):
+            screen.print(f'febe: ready: psql "host={reached} port={listener.port} user={access.somebody} dbname=demo"')
+        told_ready()
 
     try:
-        with contextlib.closing(open_engine(screen, sources, read_only=read_only, memory_limit=memory_limit)) as engine:
-            run(engine, ready=ready, host=host, port=port, unix_socket_dir=unix_socket, users=access.users,
-                rules=access.rules, limits=access.limits, grace=access.grace, tls=tls, gss=server_gss(keytab),
-                oauth=access.oauth)
+        if check_only:
+            check_sources(sources)
+            check(**how)
+            screen.print("febe: the server could be started like that")
+        elif confinement is not None:
+            run_processes(make, confinement=confinement, ready=ready, grace=access.grace, **where, **how)
+        elif workers is not None:
+            run_workers(make, workers, ready=ready, grace=access.grace, **where, **how)
+        else:
+            with contextlib.closing(opened(make)) as engine:
+                run(engine, ready=ready, grace=access.grace, **where, **how)
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None
+    except RuntimeError as failure:
+        if listening or not several:
+            raise
+        raise click.ClickException(str(failure)) from None
     except OSError as failure:
         if listening:
             raise

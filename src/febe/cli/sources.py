@@ -7,68 +7,103 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import click
-from rich.console import Console
 
 from febe.server import Engine
 from febe.server.catalog import Catalog
 
-__all__ = ["open_engine"]
+__all__ = ["check_sources", "engine_maker", "is_alone", "opened"]
+
+Tell: TypeAlias = "Callable[[str], object]"
 
 
-def open_engine(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
-    """The engine with everything loaded, telling what it is at.  Errors: click.ClickException."""
-    for opener, pattern, what in _ALONE:
-        if any(re.match(pattern, name) and not os.path.lexists(name) for name in names):
+def is_alone(name: str) -> bool:
+    """Whether a SOURCE is no file but something that is served by itself."""
+    return _alone(name) is not None
+
+
+def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str | None,
+                 tell: Tell) -> Callable[[], Engine]:
+    """What makes the engine, with the catalogs before it where it has none; `tell` is told what it is at.
+
+    Errors: click.UsageError.
+    """
+    for name in names:
+        found = _alone(name)
+        if found is not None:
+            opener, _, what = found
             if len(names) > 1 or read_only or memory_limit:
                 raise click.UsageError(f"{what} is served alone, without --read-only and --memory-limit: what may be "
                                        "read and written is for it to say")
-            return opener(screen, names[0])
-    return Catalog(_duckdb(screen, names, read_only=read_only, memory_limit=memory_limit))
+            return partial(opener, name, tell)
+    # now, because a session's process may not be allowed to read the packages
+    import febe.engines.duckdb  # noqa: F401
+
+    return partial(_duckdb, names, read_only, memory_limit, tell)
 
 
-def _duckdb(screen: Console, names: tuple[str, ...], *, read_only: bool, memory_limit: str | None) -> Engine:
+def opened(make: Callable[[], Engine]) -> Engine:
+    """The engine.  Errors: click.ClickException, which says in a line what is wrong."""
     import duckdb
 
-    from febe.engines.duckdb import DuckDBEngine, Source, SourceError
-
-    def tell(source: Source) -> None:
-        status.update(f"loading {source.name}")
-        more = f" and {len(source.paths) - 1} more" if len(source.paths) > 1 else ""
-        screen.print(f"febe: loading {source.name} from {source.paths[0].name}{more}")
+    from febe.engines.duckdb import SourceError
+    from febe.errors import Error
 
     try:
-        with screen.status("starting") as status:
-            return DuckDBEngine(*names, read_only=read_only, memory_limit=memory_limit, on_source=tell)
-    except (SourceError, duckdb.Error) as failure:
+        return make()
+    except (SourceError, duckdb.Error, Error, OSError) as failure:
         raise click.ClickException(str(failure)) from None
 
 
-def _spark(screen: Console, name: str) -> Engine:
+def check_sources(names: tuple[str, ...]) -> None:
+    """Find out whether files are there and of a kind that can be served, and whether packages and modules can be
+    loaded.  Nothing is opened, because a server may have it open.  Errors: click.ClickException.
+    """
+    from febe.engines.duckdb.sources import find
+
+    for name in names:
+        found = _alone(name)
+        if found is not None and found[0] is _spark:
+            _spark_engine()
+        elif found is not None:
+            opened(partial(found[0], name, lambda words: None)).close()
+    opened(lambda: find([name for name in names if not is_alone(name)]))  # type: ignore[arg-type, return-value]
+
+
+def _duckdb(names: tuple[str, ...], read_only: bool, memory_limit: str | None, tell: Tell) -> Engine:
+    from febe.engines.duckdb import DuckDBEngine, Source
+
+    def loading(source: Source) -> None:
+        more = f" and {len(source.paths) - 1} more" if len(source.paths) > 1 else ""
+        tell(f"loading {source.name} from {source.paths[0].name}{more}")
+
+    return Catalog(DuckDBEngine(*names, read_only=read_only, memory_limit=memory_limit, on_source=loading))
+
+
+def _spark(name: str, tell: Tell) -> Engine:
+    engine = _spark_engine()
+    tell(f"connecting to {name}")
+    return Catalog(engine(name))
+
+
+def _spark_engine() -> Callable[[str], Engine]:
     try:
         from febe.engines.spark import SparkEngine
     except ImportError as missing:
         raise click.ClickException(f"Spark needs more packages: pip install 'febe[spark]' ({missing})") from None
-    try:
-        with screen.status(f"connecting to {name}"):
-            return Catalog(SparkEngine(name))
-    except OSError as failure:
-        raise click.ClickException(str(failure)) from None
+    return SparkEngine
 
 
-def _upstream(screen: Console, name: str) -> Engine:
+def _upstream(name: str, tell: Tell) -> Engine:
     from febe.engines.upstream import UpstreamEngine
-    from febe.errors import Error
 
-    try:
-        return UpstreamEngine(name)  # it has PostgreSQL's own catalog
-    except Error as failure:
-        raise click.ClickException(str(failure)) from None
+    return UpstreamEngine(name)  # it has PostgreSQL's own catalog
 
 
-def _own(screen: Console, name: str) -> Engine:
+def _own(name: str, tell: Tell) -> Engine:
     """An engine of one's own, or what a class or function of that name makes."""
     module_name, _, attribute = name.partition(":")
     if "" not in sys.path:
@@ -85,9 +120,14 @@ def _own(screen: Console, name: str) -> Engine:
     return engine if engine.session is not None else Catalog(engine)
 
 
-_ALONE: list[tuple[Callable[[Console, str], Engine], str, str]] = [
+_Alone: TypeAlias = "tuple[Callable[[str, Tell], Engine], str, str]"
+_ALONE: list[_Alone] = [
     (_spark, r"sc://", "a Spark Connect server"),
     (_upstream, r"postgres(ql)?://", "a PostgreSQL upstream"),
     (_own, r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", "an engine of one's own"),
 ]
 """What is served by itself: how it is opened, what its name looks like, what it is."""
+
+
+def _alone(name: str) -> _Alone | None:
+    return next((one for one in _ALONE if re.match(one[1], name) and not os.path.lexists(name)), None)

@@ -7,13 +7,30 @@ from typing import TYPE_CHECKING
 
 import click
 
+from febe.cli.grouped import options
 from febe.errors import EncryptionError
 from febe.server import ServerTLS
 
 if TYPE_CHECKING:
     from febe.ports.gss import ServerGSS
 
-__all__ = ["server_gss", "server_tls"]
+__all__ = ["encryption_options", "server_gss", "server_tls"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+encryption_options = options(
+    "Encryption",
+    (("--tls-cert",), {"type": _FILE, "metavar": "FILE",
+                       "help": "Offer TLS with this certificate (PEM, and those up to the root)."}),
+    (("--tls-key",), {"type": _FILE, "metavar": "FILE", "help": "The certificate's private key."}),
+    (("--tls-client-ca",), {"type": _FILE, "metavar": "FILE",
+                            "help": "Ask clients for certificates, signed by these."}),
+    (("--tls-client-crl",), {"type": _FILE, "metavar": "FILE", "help": "Those of them that are revoked."}),
+    (("--tls-min-version",), {"type": click.Choice(["TLSv1.2", "TLSv1.3"]), "default": "TLSv1.2",
+                              "show_default": True, "help": "Refuse older versions of TLS."}),
+    (("--keytab",), {"type": _FILE, "metavar": "FILE",
+                     "help": "The server's Kerberos keys: GSSAPI encryption and authentication."}),
+)
 
 
 def server_tls(certificate: Path | None, key: Path | None, client_ca: Path | None, client_crl: Path | None,

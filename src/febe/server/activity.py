@@ -32,6 +32,8 @@ class Backend:
     query: str = ""
     rows: int = 0
     """How many rows the current or last statement has sent or taken so far."""
+    progress: Callable[[], float | None] = field(default=lambda: None, repr=False)
+    """How much of the current statement is done, from 0 to 1, where that is known.  From any thread."""
 
     def works(self, query: str) -> None:
         """A statement begins."""

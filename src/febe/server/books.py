@@ -45,7 +45,7 @@ class Books:
         self.process_id = 0
         self.system_user: str | None = None
         self.backend = Backend(process_id=0, user=user, database=self.database, cancel=self.cancel,
-                               terminate=self.cancel)
+                               terminate=self.cancel, progress=self.progress)
         self.parameters = Parameters(session_authorization=user)
         self.statements = Statements()
         self.portals = Portals()
@@ -222,6 +222,17 @@ class Books:
                 self.portals.close(portal.name)
 
     # From outside the conversation
+
+    def progress(self) -> float | None:
+        """How much of the statement that runs is done."""
+        if self.backend.state != "active":
+            return None
+        try:
+            return self.engine.progress()
+        except Exception:
+            # Who asked is another session.
+            logger.exception("the engine failed to say how far it is")
+            return None
 
     def cancel(self) -> None:
         """A CancelRequest has come: stop what runs; nothing, when nothing runs."""

@@ -211,6 +211,10 @@ class EngineSession(ABC):
         """Drop the session's temporary tables (DISCARD TEMP)."""
         raise EngineError("DISCARD TEMP is not supported", sqlstate="0A000")
 
+    def progress(self) -> float | None:
+        """How much of what runs now is done, from 0 to 1; None where that is not known.  Called from other threads."""
+        return None
+
     def cancel(self) -> None:  # noqa: B027 - an engine that answers at once has nothing to stop
         """Stop what runs now, from another thread; the running call raises `EngineError` with SQLSTATE 57014."""
 
@@ -241,6 +245,10 @@ class Engine(ABC):
 
     session: type[Any] | None = None
     """The subclass of `febe.server.Session` that speaks with this engine's clients; None: that class itself."""
+
+    processes: bool = False
+    """Whether several processes may have an engine of their own each: no session can see by what another one does that
+    they share nothing."""
 
     @abstractmethod
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> EngineSession:

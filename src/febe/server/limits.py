@@ -64,15 +64,15 @@ class Places:
     """The places of a server and who has them.  Errors: FatalError (53300) when there is none."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._users: Counter[str] = Counter()
         self._addresses: Counter[str] = Counter()
         self.taken = 0
 
     def take(self, address: str) -> None:
         """A client wants to prove who it is (InitProcess); a Unix socket's address is empty and not counted."""
-        most = self._limits.max_connections_per_address
-        if self.taken >= self._limits.max_connections:
+        most = self.limits.max_connections_per_address
+        if self.taken >= self.limits.max_connections:
             raise FatalError("sorry, too many clients already", "53300")
         if most is not None and address and self._addresses[address] >= most:
             raise FatalError(f'too many connections from address "{address}"', "53300")
@@ -81,7 +81,7 @@ class Places:
 
     def enter(self, user: str, *, administrator: bool) -> None:
         """A client with a place has proved who it is (InitPostgres)."""
-        limits = self._limits
+        limits = self.limits
         if not administrator:
             if limits.max_connections - self.taken < limits.reserved_connections:
                 raise FatalError("remaining connection slots are reserved for roles with the SUPERUSER attribute",

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,8 @@ from febe.server.service import Service
 from febe.server.shared import Shared
 from febe.server.visit import SHUTTING_DOWN, Visit
 
-_WAITING_ROOM = 16
+SHUTTING_DOWN_TEXT = "the database system is shutting down"
+WAITING_ROOM = 16
 """How many connections there may be beyond two for each place: those that have not said yet who they are, and cancel
 requests."""
 
@@ -36,8 +38,10 @@ class Shutdown(Enum):
 class Listener:
     """A server that is listening.  `port` is the port it got."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, gone: Callable[[], object] | None = None) -> None:
+        """`gone` is called when a connection has ended."""
         self._service = service
+        self._told = gone
         self._servers: list[asyncio.Server] = []
         self._visits: dict[asyncio.Task[None], Visit] = {}
         self._socket_file: Path | None = None
@@ -67,7 +71,7 @@ class Listener:
         if unix_socket_dir is not None:
             path = Path(unix_socket_dir) / f".s.PGSQL.{self.port}"
             try:
-                _remove_stale(path)
+                remove_stale(path)
                 self._servers.append(await loop.create_unix_server(self._port_made, str(path), backlog=128))
             except BaseException:
                 await self.close()
@@ -75,6 +79,17 @@ class Listener:
             # Everybody on this machine, as on TCP's loopback (unix_socket_permissions is 0777 by default).
             path.chmod(0o777)
             self._socket_file = path
+
+    async def take(self, client: socket.socket) -> None:
+        """Serve a client whose connection somebody else has accepted."""
+        client.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(self._port_made, client)
+
+    async def emptied(self) -> None:
+        """Go on until no connection is left."""
+        while self._visits:
+            await self._left.wait()
+            self._left.clear()
 
     def reload(self) -> None:
         """Read the files of rules and users anew, for connections to come; what cannot be read stays as it was."""
@@ -86,7 +101,7 @@ class Listener:
 
     async def close(self, mode: Shutdown = Shutdown.FAST) -> None:
         """End the server; another call with a faster mode hurries one that is under way."""
-        self._service.closing = "the database system is shutting down"
+        self._service.closing = SHUTTING_DOWN_TEXT
         if mode is Shutdown.SMART:
             self._left.clear()
             while self._service.places.taken:
@@ -120,7 +135,7 @@ class Listener:
         return AsyncioPort(self._connected)
 
     def _connected(self, port: AsyncioPort) -> None:
-        if len(self._visits) >= 2 * self._service.limits.max_connections + _WAITING_ROOM:
+        if len(self._visits) >= 2 * self._service.limits.max_connections + WAITING_ROOM:
             # Whoever floods the server with connections costs it no more than this.
             port.last_word(error_response("sorry, too many clients already", sqlstate="53300",
                                           severity="FATAL").encode())
@@ -133,6 +148,8 @@ class Listener:
     def _gone(self, task: asyncio.Task[None]) -> None:
         del self._visits[task]
         self._left.set()
+        if self._told is not None:
+            self._told()
 
 
 def is_loopback(host: str) -> bool:
@@ -145,7 +162,7 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 
-def _remove_stale(path: Path) -> None:
+def remove_stale(path: Path) -> None:
     """Remove a socket that nobody listens on any more.  Errors: OSError when somebody does."""
     if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
         return
@@ -159,4 +176,4 @@ def _remove_stale(path: Path) -> None:
     raise OSError(f"another server is listening on {path}")
 
 
-__all__ = ["Listener", "Shutdown", "is_loopback"]
+__all__ = ["SHUTTING_DOWN_TEXT", "WAITING_ROOM", "Listener", "Shutdown", "is_loopback", "remove_stale"]

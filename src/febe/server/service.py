@@ -38,16 +38,17 @@ class Service:
                  rules: AccessRules | None = None, limits: Limits | None = None,
                  tls: ServerTLS | None = None, gss: ServerGSS | None = None,
                  oauth: Validator | Mapping[str, Validator] | None = None, session: type[Session] | None = None,
-                 replication: type[Session] | None = None) -> None:
+                 replication: type[Session] | None = None, reread: Callable[[], Limits] | None = None) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
-        self.engine = engine
-        self.session: type[Session] = session or engine.session or Session
+        self._session = session
+        self.serves(engine)
         self.replication = replication
         self.users = Users(users)
         self.rules = rules if rules is not None else _same_for_all(authentication, users)
         self.limits = limits if limits is not None else Limits()
         self.places = Places(self.limits)
+        self._reread = reread
         self.tls = tls
         self.gss = gss
         self.validators = Validators(oauth)
@@ -66,6 +67,11 @@ class Service:
         except AccessFileError as error:
             raise ValueError(str(error)) from None
 
+    def serves(self, engine: Engine) -> None:
+        """Take an engine, and the session class that goes with it."""
+        self.engine = engine
+        self.session: type[Session] = self._session or engine.session or Session
+
     @property
     def trusts(self) -> bool:
         """Nobody has to prove anything, and no rule was written that says so."""
@@ -78,20 +84,27 @@ class Service:
         return self._dialects[wanted]
 
     def reload(self) -> None:
-        """Read the files of rules, users and certificates anew, for connections to come.
+        """Read the files of rules, users and certificates, and the limits anew, for connections to come.
 
         What cannot be read stays as it was.
         """
         for what, reload in (("access rules", self.rules.reload), ("users", self.users.reload)):
             _reloaded(what, reload)
+        if self._reread is not None:
+            _reloaded("limits", self._reread_limits)
         if self.tls is not None:
             _reloaded("TLS certificates", self.tls.reload)
+
+    def _reread_limits(self) -> None:
+        assert self._reread is not None
+        self.limits = self.places.limits = self._reread()
+        self._dialects.clear()
 
 
 def _reloaded(what: str, reload: Callable[[], Any]) -> None:
     try:
         reload()
-    except (AccessFileError, EncryptionError, UserFileError, OSError) as error:
+    except (AccessFileError, EncryptionError, UserFileError, OSError, ValueError) as error:
         logger.error("%s were not reloaded: %s", what, error)
 
 

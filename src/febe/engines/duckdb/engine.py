@@ -78,6 +78,7 @@ class DuckDBEngine(Engine):
                     if not alone:
                         sources.load(self._root, source, views=views, read_only=read_only)
                 self._set("enable_external_access", "false")
+                self._set("allowed_configs", f"[{', '.join(map(sources.literal, PROGRESS))}]", optional=True)
                 self._set("lock_configuration", "true")
             except BaseException:
                 self._root.close()
@@ -85,6 +86,11 @@ class DuckDBEngine(Engine):
         except BaseException:
             self._temporary.cleanup()
             raise
+
+    @property
+    def processes(self) -> bool:  # type: ignore[override]
+        """Where nothing is written, each process may read for itself."""
+        return self.read_only
 
     @property
     def usable(self) -> bool:
@@ -147,6 +153,8 @@ class DuckDBEngine(Engine):
         return True
 
 
+PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
+"""What each connection has to set so that progress is counted, and shown to nobody."""
 _RECALLED = 256
 """How many statements a session recalls."""
 _NOTHING: tuple[None, None] = None, None
@@ -158,6 +166,9 @@ class DuckDBSession(EngineSession):
     def __init__(self, engine: DuckDBEngine) -> None:
         self._engine = engine
         self._con = engine.connection()
+        for name, value in PROGRESS.items():
+            with contextlib.suppress(duckdb.Error):
+                self._con.execute(f"SET {name} = {value}")
         self._open: ResultStream | None = None
         self._savepoints: dict[str, int] = {}
         self._recalled: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, int] | None, Prepared | None]] = {}
@@ -319,6 +330,13 @@ class DuckDBSession(EngineSession):
                                           "AND NOT internal").fetchall()
                 for (name,) in names:
                     self._con.execute(f"DROP {kind} IF EXISTS temp.{sources.quoted(name)} CASCADE")
+
+    def progress(self) -> float | None:
+        """What DuckDB says of the statement that runs, or whose result is being read."""
+        with contextlib.suppress(duckdb.ConnectionException):  # closed meanwhile
+            percent = self._con.query_progress()
+            return percent / 100 if percent >= 0 else None
+        return None
 
     def cancel(self) -> None:
         """Interrupt what runs, also the reading of an open result."""

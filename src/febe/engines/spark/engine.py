@@ -32,6 +32,8 @@ logging.getLogger("SQLQueryContextLogger").disabled = True
 class SparkEngine(Engine):
     """A Spark Connect server, as `sc://host:15002` (manual of Spark: "Connection String")."""
 
+    processes = True
+
     def __init__(self, url: str) -> None:
         """Take the address.  Errors: OSError when no Spark Connect server answers there."""
         self.url = url

@@ -21,6 +21,7 @@ class UpstreamEngine(Engine):
 
     blocking = False
     session = RelaySession
+    processes = True
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo

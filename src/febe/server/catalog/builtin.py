@@ -37,6 +37,10 @@ KEPT = {
 """What the private database keeps a type of PostgreSQL as; anything else is VARCHAR."""
 
 
+ADDED = {"pg_stat_activity": {"rows_sent": "int8", "progress": "float8"}}
+"""Columns behind PostgreSQL's own: how many rows the statement has sent, and how much of it is done, from 0 to 1."""
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Relation:
     """A system catalog or system view: its columns with the names of their types, and a view's query."""
@@ -62,8 +66,9 @@ def relations() -> dict[tuple[str, str], Relation]:
     found = {}
     for name, entry in json.loads((DATA / "relations.json").read_text()).items():
         schema, relation = name.split(".")
-        found[schema, relation] = Relation(schema=schema, name=relation, oid=entry["oid"],
-                                           columns=dict(entry["columns"]), view=entry.get("view"))
+        columns = dict(entry["columns"]) | ADDED.get(relation, {})
+        found[schema, relation] = Relation(schema=schema, name=relation, oid=entry["oid"], columns=columns,
+                                           view=entry.get("view"))
     return found
 
 

@@ -41,6 +41,7 @@ class Catalog(Engine):
     def __init__(self, engine: Engine, *, refresh: float | None = None) -> None:
         self.inner = engine
         self.blocking = engine.blocking
+        self.processes = engine.processes
         self.refresh = refresh
         self.started = datetime.now(UTC)
         self.oids = Oids()
@@ -172,6 +173,10 @@ class CatalogSession(EngineSession):
             self.inner.rollback()
         finally:
             self._ended()
+
+    def progress(self) -> float | None:
+        """As the engine says."""
+        return self.inner.progress()
 
     def cancel(self) -> None:
         """Stop what runs, here or there."""

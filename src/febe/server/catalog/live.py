@@ -84,7 +84,8 @@ class Live:
                 "backend_start", "xact_start", "query_start", "state_change")} | {
             "pid": one.process_id, "usename": one.user, "usesysid": self._session.oids.role(one.user),
             "datname": one.database, "datid": self._session.oids.of("database", one.database),
-            "client_addr": one.client_address, "backend_type": "client backend"} for one in self.facts.activity()]
+            "client_addr": one.client_address, "backend_type": "client backend", "rows_sent": one.rows,
+            "progress": one.progress()} for one in self.facts.activity()]
 
     def _prepared(self) -> list[dict[str, Any]]:
         return [{"name": one.name, "statement": one.text, "from_sql": one.from_sql,
