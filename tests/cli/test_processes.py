@@ -98,7 +98,7 @@ def test_cancel_keys_are_routed(server: FebeServer, version: str) -> None:
         stopped = threading.Event()
 
         def stop() -> None:
-            while not stopped.is_set():  # one that comes before the statement has no effect, as everywhere
+            while not stopped.wait(0.1):  # one that comes before the statement has no effect, as everywhere
                 client.cancel_safe(timeout=30)
 
         thread = threading.Thread(target=stop)

@@ -62,7 +62,7 @@ _OPTIONS = (
         (("--ident",), {"type": _FILE, "metavar": "FILE", "help":
             "Name maps for them, in the form of pg_ident.conf."}),
         (("--oauth-audience",), {"multiple": True, "metavar": "NAME", "help":
-            "For rules with the method oauth: whom tokens have to be for; signed JWTs of the rule's issuer are taken."}),
+            "For rules with the method oauth: whom signed JWTs of the rule's issuer have to be for."}),
         (("--oauth-jwks",), {"metavar": "FILE|URL", "help":
             "The issuer's public keys, where its discovery document is not to say."}),
         (("--oauth-identity",), {"default": "sub", "show_default": True, "metavar": "CLAIM", "help":

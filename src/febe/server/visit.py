@@ -56,6 +56,8 @@ class Visit:
         self._address: str | None = peer[0] if isinstance(peer, tuple) else None
         self._place = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "[local]"
         self._patience = _FAREWELL_SECONDS
+        # a task that is cancelled before its first step says nothing any more
+        self._begun = self._ends = False
 
     def start(self) -> asyncio.Task[Any]:
         """Begin; the task ends with the connection."""
@@ -66,7 +68,9 @@ class Visit:
         """Interrupt whatever is going on, say why, and close."""
         if self._task is not None and not self._task.done():
             self._reason = text, sqlstate, severity
-            self._task.cancel()
+            self._ends = True
+            if self._begun:
+                self._task.cancel()
 
     def hurry(self) -> None:
         """Do not wait until the client has read its last words."""
@@ -77,7 +81,10 @@ class Visit:
         port.set_deadline(self._service.limits.authentication_timeout)
         port.send_timeout = self._service.limits.send_timeout
         last: tuple[str, ...] | None = None
+        self._begun = True
         try:
+            if self._ends:
+                raise asyncio.CancelledError
             await self._admit()
         except ConnectTimeout:
             # as PostgreSQL: silence before the start-up packet is answered with silence

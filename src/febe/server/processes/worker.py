@@ -63,7 +63,6 @@ async def _serve(service: Service, link: Link, orders: Mapping[str, Callable[...
     loop = asyncio.get_running_loop()
     listener = Listener(service, gone=partial(link.tell, "done"))
     asked = told_by_signals(listener, grace, reload=client is None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     taking: set[asyncio.Task[Any]] = set()
 
     def take(one: socket.socket) -> None:
@@ -73,12 +72,14 @@ async def _serve(service: Service, link: Link, orders: Mapping[str, Callable[...
 
     link.start(orders, client=lambda one: _from_thread(loop, take, one),
                ended=lambda: _from_thread(loop, asked.put_nowait, Shutdown.FAST))
+    if client is not None:
+        await listener.take(client)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     ending = loop.create_task(end(listener, asked, grace))
     if client is None:
         link.tell("ready")
         await ending
     else:
-        await listener.take(client)
         await asyncio.wait((ending, loop.create_task(listener.emptied())), return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
 
