@@ -293,6 +293,7 @@ def test_the_end_of_one_is_nobody_elses(confined: FebeServer) -> None:
         assert other.fetchval("select 1") == 1
 
 
+@pytest.mark.slow
 def test_processor_time_is_bounded() -> None:
     with serving("processes", "--session-cpu", "2") as server, connect(**where(server)) as other:
         with connect(**where(server)) as client, pytest.raises(ConnectionLost):
@@ -300,6 +301,7 @@ def test_processor_time_is_bounded() -> None:
         assert other.fetchval("select 1") == 1
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     with serving("processes", "--session-memory", "3GB") as server, connect(**where(server)) as other:
         with connect(**where(server)) as client, pytest.raises((PostgresError, ConnectionLost)):

@@ -57,7 +57,7 @@ def test_what_a_dead_process_had_is_free(processes: Any) -> None:
     for number in (1, 2):
         one.says(number, "take", "10.0.0.1")
         one.says(0, "enter", "ada", False)
-    one.says(3, "issue", True)
+    one.says(3, "issue", True, 0)
     one.says(0, "listen", "news")
     other.says(4, "take", "")
     assert other.hears() == [["answer", 4, None, ["sorry, too many clients already", "53300"]]]
@@ -104,7 +104,7 @@ def test_what_everybody_is_at(processes: Any, monkeypatch: pytest.MonkeyPatch) -
     _, hub, one, other = processes
     one.says(9, "activity")
     assert one.hears() == [["answer", 9, [], None]]  # nobody else has a session
-    other.says(0, "issue", False)
+    other.says(0, "issue", False, 0)
     one.says(10, "activity")
     (question,) = [line for line in other.hears() if line[0] == "activity"]
     assert one.hears() == []

@@ -58,8 +58,8 @@ class KeysAfar(CancelKeys):
         super().__init__()
         self._link = link
 
-    def issue(self, version: int, cancel: Callable[[], object]) -> BackendKeyData:
-        process_id, key = self._link.ask("issue", version >= VERSION_3_2)
+    def issue(self, version: int, cancel: Callable[[], object], *, process_id: int = 0) -> BackendKeyData:
+        process_id, key = self._link.ask("issue", version >= VERSION_3_2, process_id)
         self._sessions[process_id] = bytes.fromhex(key), cancel
         return BackendKeyData(process_id=process_id, secret_key=bytes.fromhex(key))
 

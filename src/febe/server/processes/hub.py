@@ -141,9 +141,9 @@ class Hub:
 
     # Cancel keys
 
-    def _issue(self, member: Member, long: bool) -> tuple[int, str]:
-        process_id = member.process_id if member.own_id else 0
-        while not process_id or (process_id in self._sessions and not member.own_id):
+    def _issue(self, member: Member, long: bool, process_id: int) -> tuple[int, str]:
+        process_id = process_id or (member.process_id if member.own_id else 0)
+        while not process_id or process_id in self._sessions:
             process_id = secrets.randbits(31)
         key = secrets.token_bytes(LONG if long else SHORT)
         member.sessions[process_id] = key
