@@ -10,7 +10,7 @@ if KERNEL not in ("auto", "require", "off"):
     raise SystemExit(f"FEBE_KERNEL is auto, require or off, not {KERNEL}")
 
 # Interpreted in every case: the package itself, what stands in for C, and what no loop runs through.
-SOURCE_ONLY = {"__init__", "shim", "wire", "errors", "kinds", "parse", "row", "far"}
+SOURCE_ONLY = {"__init__", "shim", "wire", "errors", "kinds", "parse", "row", "far", "plan"}
 
 extensions = []
 if KERNEL != "off":

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from . import (
     codec,
+    copy_out,
     copying,
     duckdb_rows,
     fetch,
@@ -21,6 +22,7 @@ from . import (
     memory,
     relay,
     report,
+    streaming,
     to_arrow,
     transactions,
     values,
@@ -30,7 +32,7 @@ from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
           "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying,
-          "values": values, "relay": relay}
+          "copy_out": copy_out, "streaming": streaming, "values": values, "relay": relay}
 
 RESULTS = Path(__file__).parent / "results"
 

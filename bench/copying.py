@@ -13,8 +13,11 @@ from .clock import timed
 from .harness import Contender, Measurement, Round, Row, Settings
 
 ROWS = 300_000
+MANY = 1_000_000
 COLUMNS = ("a int4, b int8, c float8, d text, e timestamptz, f bool, g numeric(20,2), h uuid")
 NAMES = ("int4", "int8", "float8", "text", "timestamptz", "bool", "numeric", "uuid")
+FEW_COLUMNS = "a int4, b text, c float8, d timestamptz"
+FEW_NAMES = ("int4", "text", "float8", "timestamptz")
 ARROW = "a int4, b int8, c float8, d text, e timestamptz, f bool, g date"
 ARROW_NAMES = ("int4", "int8", "float8", "text", "timestamptz", "bool", "date")
 
@@ -23,6 +26,14 @@ def records(count: int) -> list[tuple[Any, ...]]:
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     return [(i, i * 1_000_000_007, i * 0.5, f"some text {i}", begin + timedelta(microseconds=i * 1_000_001), i % 3 == 0,
              Decimal(i * 101) / 100, UUID(int=i * 0x1234567890ABCDEF)) for i in range(count)]
+
+
+def few(count: int) -> list[tuple[Any, ...]]:
+    begin = datetime(2024, 1, 1, tzinfo=UTC)
+    return [(i, f"some text {i}", i * 0.5, begin + timedelta(microseconds=i * 1_000_001)) for i in range(count)]
+
+
+RECORDS = {COLUMNS: (records, NAMES), FEW_COLUMNS: (few, FEW_NAMES)}
 
 
 def frame(count: int) -> Any:
@@ -54,13 +65,14 @@ def _empty(settings: Settings, name: str) -> None:
 def febe_records(settings: Settings) -> Iterator[Round]:
     import febe
 
-    rows = records(settings["rows"])
-    _prepare(settings, "records_febe", COLUMNS)
+    make, _names = RECORDS[settings["columns"]]
+    rows = make(settings["rows"])
+    _prepare(settings, "records_febe", settings["columns"])
     with febe.connect(settings["dsn"]) as connection:
 
         def run() -> dict[str, float]:
             _empty(settings, "records_febe")
-            return timed(lambda: connection.copy_in("records_febe", rows, format="binary"), len(rows))[1]
+            return timed(lambda: connection.copy_in("records_febe", rows), len(rows))[1]
 
         yield run
 
@@ -69,8 +81,9 @@ def asyncpg_records(settings: Settings) -> Iterator[Round]:
     import asyncpg
     import uvloop
 
-    rows = records(settings["rows"])
-    _prepare(settings, "records_asyncpg", COLUMNS)
+    make, _names = RECORDS[settings["columns"]]
+    rows = make(settings["rows"])
+    _prepare(settings, "records_asyncpg", settings["columns"])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         connection = runner.run(asyncpg.connect(settings["dsn"]))
 
@@ -83,28 +96,37 @@ def asyncpg_records(settings: Settings) -> Iterator[Round]:
         runner.run(connection.close())
 
 
-def febe_arrow(settings: Settings) -> Iterator[Round]:
-    """The codec over psycopg's connection, whose work is only to send."""
+def psycopg_records(settings: Settings) -> Iterator[Round]:
     import psycopg
 
-    from febe.types.arrow import read_stream
-    from febe.types.copy import ArrowCopyEncoder, CopyFormat, Framing
-    from febe.types.registry import TYPES
-
-    table = frame(settings["rows"])
-    oids = [TYPES.by_name(name).oid for name in ARROW_NAMES]
-    _prepare(settings, "arrow_febe", ARROW)
+    make, names = RECORDS[settings["columns"]]
+    rows = make(settings["rows"])
+    _prepare(settings, "records_psycopg", settings["columns"])
     with psycopg.connect(settings["dsn"], autocommit=True) as connection:
 
         def copy() -> None:
-            encoder = ArrowCopyEncoder(CopyFormat(format="binary"), read_stream(table).schema, oids, Framing.BARE)
-            with connection.cursor().copy("copy arrow_febe from stdin (format binary)") as copy:
-                for piece in encoder.encode_all(table, 1 << 18):
-                    copy.write(piece)
+            with connection.cursor().copy("copy records_psycopg from stdin (format binary)") as copy:
+                copy.set_types(names)
+                for row in rows:
+                    copy.write_row(row)
+
+        def run() -> dict[str, float]:
+            _empty(settings, "records_psycopg")
+            return timed(copy, len(rows))[1]
+
+        yield run
+
+
+def febe_arrow(settings: Settings) -> Iterator[Round]:
+    import febe
+
+    table = frame(settings["rows"])
+    _prepare(settings, "arrow_febe", ARROW)
+    with febe.connect(settings["dsn"]) as connection:
 
         def run() -> dict[str, float]:
             _empty(settings, "arrow_febe")
-            return timed(copy, settings["rows"])[1]
+            return timed(lambda: connection.copy_in("arrow_febe", table), settings["rows"])[1]
 
         yield run
 
@@ -146,17 +168,21 @@ def adbc_arrow(settings: Settings) -> Iterator[Round]:
         yield run
 
 
-def _measurement(name: str, contenders: dict[str, Any], wanted: float) -> Measurement:
+def _measurement(name: str, columns: str, rows: int, contenders: dict[str, Any], wanted: float) -> Measurement:
     peers = [peer for peer in contenders if peer != "febe"]
     return Measurement(
-        name=name, contenders={peer: Contender(run=run) for peer, run in contenders.items()}, settings={"rows": ROWS},
+        name=name, contenders={peer: Contender(run=run) for peer, run in contenders.items()},
+        settings={"columns": columns, "rows": rows},
         rows=[Row(name=name, ours="febe", against=dict.fromkeys(peers, wanted), figure="wall", unit="s"),
-              Row(name=f"{name}, client CPU", ours="febe", against=dict.fromkeys(peers, wanted), figure="cpu per row",
+              Row(name=f"{name}, client CPU", ours="febe", against=dict.fromkeys(peers), figure="cpu per row",
                   unit="ns/row")])
 
 
+_RECORDS = {"febe": febe_records, "asyncpg": asyncpg_records, "psycopg": psycopg_records}
+
 MEASUREMENTS = [
-    _measurement(f"COPY binary of {ROWS:,} records", {"febe": febe_records, "asyncpg": asyncpg_records}, 1.5),
-    _measurement(f"COPY binary of Arrow x {ROWS:,}",
+    _measurement(f"COPY binary of {ROWS:,} records, 8 columns", COLUMNS, ROWS, _RECORDS, 1.5),
+    _measurement(f"COPY binary of {MANY:,} records, 4 columns", FEW_COLUMNS, MANY, _RECORDS, 1.5),
+    _measurement(f"COPY binary of Arrow x {ROWS:,}", ARROW, ROWS,
                  {"febe": febe_arrow, "ADBC": adbc_arrow, "pgpq": pgpq_arrow}, 1.2),
 ]

@@ -14,7 +14,7 @@ from typing import Any
 from tests.peers import postgres
 from tests.peers.installation import installation
 
-from . import duckdb_rows, fetch, values
+from . import copy_out, duckdb_rows, fetch, values
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +55,7 @@ def _tables(quick: bool) -> Iterator[tuple[str, str, int]]:
         yield table, fetch.TABLES[table], scaled(rows, quick)
     for _shape, table, _columns, rows in values.SHAPES:
         yield table, values.TABLES[table], scaled(rows, quick)
+    yield copy_out.TABLE, copy_out.MAKE, scaled(copy_out.ROWS, quick)
     for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
         yield table, duckdb_rows.TABLES[table], scaled(rows, quick)
 
@@ -65,7 +66,8 @@ def _make_duckdb(path: Path, quick: bool) -> None:
     with duckdb.connect() as connection:
         # The oldest format, so that every DuckDB here opens the same file.
         connection.execute(f"attach '{path}' as made (storage_version 'v1.0.0')")
-        for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
+        yield copy_out.TABLE, copy_out.MAKE, scaled(copy_out.ROWS, quick)
+    for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
             select = duckdb_rows.TABLES[table].format(rows=scaled(rows, quick))
             connection.execute(f"create table made.{table} as {select}")
 

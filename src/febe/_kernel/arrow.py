@@ -6,13 +6,13 @@ form into one arena; then one pass over the rows copies them from there into mes
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from febe._kernel import assembly, fixed, numerals, render
+from febe._kernel import assembly, fixed, nested, numerals, render
 from febe._kernel import columns as c
-from febe._kernel.errors import ValueEncodeError
+from febe._kernel.plan import ArrowValueError, Batch, Column, Form, Plan
 
 LENGTH_LIMIT = 0x3FFFFFFF
 """The largest length word (PostgreSQL: MaxAllocSize - 1 holds a whole message)."""
@@ -22,6 +22,8 @@ COLUMN_LIMIT = 32767
 
 _SPARE = 16
 _KEPT = 1 << 22
+_ELEMENTS = 1 << 18
+"""The most elements of arrays that are written at a time."""
 
 _LOADS: dict[str, tuple[Any, str]] = {
     "?": (c.load_bits, "B"),
@@ -36,75 +38,6 @@ _LOADS: dict[str, tuple[Any, str]] = {
 }
 
 
-class ArrowValueError(ValueEncodeError):
-    """A value that the column's PostgreSQL type cannot hold, with the SQLSTATE to answer.
-
-    `row` counts from the batch's first row.
-    """
-
-    def __init__(self, row: int, column: int, name: str, reason: str, sqlstate: str) -> None:
-        super().__init__(row, column, None, f'"{name}": {reason}')
-        self.name = name
-        self.sqlstate = sqlstate
-
-
-class Column(Protocol):
-    """Flat buffers of one column: bytes as memoryviews of format B, None where Arrow has no buffer."""
-
-    length: int
-    offset: int
-    null_count: int
-    buffers: Sequence[memoryview | None]
-    dictionary: Any
-
-
-class Form(Protocol):
-    """Puts rows together."""
-
-    def join(
-        self, lens: memoryview, starts: memoryview, stride: int, rows: int, columns: int, arena: bytearray, held: int
-    ) -> tuple[bytearray, int]: ...
-
-
-class Batch(Protocol):
-    """Columns of one length."""
-
-    length: int
-
-    @property
-    def columns(self) -> Sequence[Any]: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Plan:
-    """How one column is read and written.
-
-    `layout`: null, words (integers of struct code `code`, ? for a bitmap), decimal (`size` 32-bit words), interval
-    (`code` M, D or N), spans (offsets of `code`), views, fixed (`size` bytes), dictionary (indices of `code` into
-    `values`).
-    `form`: for words null, fixed (binary of `width` bytes), boolean, integer, float4, float8, numeric, date, time,
-    timestamp, timestamptz, interval; for bytes one of the forms of `assembly.gather`.
-    """
-
-    name: str
-    layout: str
-    code: str = ""
-    size: int = 0
-    form: str | int = ""
-    width: int = 0
-    scale: int = 0
-    binary: bool = False
-    text: bool = False
-    """A string: PostgreSQL has no NUL in one."""
-    rebase: tuple[int, int, int, int, int, int, int] | None = None
-    """Multiply, divide, shift, lowest, highest, infinity in the source, infinity in PostgreSQL (`columns.rebase`)."""
-    widen: tuple[int, int, int, int] | None = None
-    type_name: str = ""
-    whole: bool = False
-    """Integers that `rebase` only looks at."""
-    values: Plan | None = None
-
-
 _CELLS = {
     "boolean": 1,
     "integer": render.INTEGER_CELL,
@@ -117,7 +50,7 @@ _CELLS = {
     "interval": render.INTERVAL_CELL,
 }
 
-_BYTES = {"spans", "views", "fixed", "dictionary"}
+_BYTES = {"spans", "views", "fixed", "dictionary", "list", "struct"}
 _RATIOS = {  # what a form takes: times the value's length, plus
     assembly.COPY: (1, 0),
     assembly.HEX: (2, 2),
@@ -163,7 +96,9 @@ class ArrowEncoder:
         self._sizes = _longs(0)
         self._scratch = memoryview(bytearray(32)).cast("I")
         self._digits = bytearray(numerals.SCRATCH)
+        # By their plans' identities: dictionaries, which last as long as their batch, and arrays and composites
         self._dictionaries: dict[int, tuple[Column, bytearray, memoryview, memoryview]] = {}
+        self._nested: dict[int, bytearray] = {}
         self._powers: tuple[Any, Any] | None = None
         self._busy = False
 
@@ -189,11 +124,27 @@ class ArrowEncoder:
             return bytearray(), start
         self._busy = True
         try:
+            if most < 1 << 62:
+                stop = self._reach(batch.columns, start, stop)
             return self._encode(batch.columns, start, stop, most)
         finally:
             self._busy = False
+            self._nested.clear()
             if len(self._arena) > _KEPT:
                 self._arena = bytearray()
+
+    def _reach(self, columns: Sequence[Column], start: int, stop: int) -> int:
+        for plan, column in zip(self.plans, columns, strict=True):
+            if plan.layout != "list":
+                continue
+            places = None if plan.size else column.buffers[1].cast(plan.code)  # type: ignore[union-attr, call-overload]
+            first = column.offset
+            while stop - start > 1:
+                held = plan.size * (stop - start) if places is None else places[first + stop] - places[first + start]
+                if held <= _ELEMENTS:
+                    break
+                stop = start + (stop - start) // 2
+        return stop
 
     def _encode(self, columns: Sequence[Column], start: int, stop: int, most: int) -> tuple[bytearray, int]:
         rows = stop - start
@@ -258,6 +209,10 @@ class ArrowEncoder:
         bad = -1
         if plan.layout == "fixed":
             c.spans_fixed(plan.size, first, lens, starts)
+        elif plan.layout == "list":
+            self._measure_list(k, plan, column, start, lens, starts)
+        elif plan.layout == "struct":
+            self._measure_struct(k, plan, column, start, lens, starts)
         elif plan.layout == "dictionary":
             values = self._load(plan.code, column, first, len(lens), self._values[0])
             _, _, value_lens, value_starts = self._dictionary(k, plan, column)
@@ -276,29 +231,83 @@ class ArrowEncoder:
         if bad >= 0:
             raise self._fault(k, start + bad, "offsets that run backwards", "XX000")
 
+    def _measure_list(
+        self, k: int, plan: Plan, column: Column, start: int, lens: memoryview, starts: memoryview
+    ) -> None:
+        """Make the rows' arrays; `lens` is marked where there is none."""
+        first, rows = column.offset + start, len(lens)
+        bad = -1
+        if plan.size:
+            c.spans_fixed(plan.size, first, lens, starts)
+            low, high = first * plan.size, (first + rows) * plan.size
+        else:
+            places: Any = column.buffers[1].cast(plan.code)  # type: ignore[union-attr, call-overload]
+            bad = (c.spans_i if plan.code == "i" else c.spans_q)(places, first, lens, starts)
+            low, high = places[first], places[first + rows]
+        (elements,) = column.children
+        if bad >= 0 or not 0 <= low <= high <= elements.length:
+            raise self._fault(k, start + max(bad, 0), "offsets that run backwards", "XX000")
+        assert plan.values is not None
+        try:
+            inner, places, data = self._part(k, plan.values, elements, low, high - low)
+        except ArrowValueError as error:
+            row = bisect_right(starts, error.row) - 1
+            raise self._fault(k, start + row, error.detail, error.sqlstate) from None
+        counts, begins = memoryview(bytearray(lens)).cast("i"), memoryview(bytearray(starts)).cast("q")
+        bad = nested.array_sizes(counts, begins, low, inner, LENGTH_LIMIT, lens)
+        if bad >= 0:
+            raise self._fault(k, start + bad, "the array is too large", "54000")
+        made = self._nested[id(plan)] = c.blank(assembly.total(lens))
+        nested.arrays(counts, begins, low, inner, places, data, plan.element, starts, made)
+
+    def _measure_struct(
+        self, k: int, plan: Plan, column: Column, start: int, lens: memoryview, starts: memoryview
+    ) -> None:
+        """Make the rows' composites; `lens` is marked where there is none."""
+        rows = len(lens)
+        inner, places = memoryview(bytearray(4 * rows * len(plan.parts))).cast("i"), _longs(rows * len(plan.parts))
+        data = bytearray()
+        types = _longs(len(plan.parts))
+        for field, (child, oid, part) in enumerate(plan.parts):
+            types[field] = oid
+            found, at, held = self._part(k, part, column.children[child], start, rows)
+            of = slice(field * rows, (field + 1) * rows)
+            assembly.shift(at, len(data))
+            inner[of], places[of] = found, at
+            data += held
+        bad = nested.record_sizes(inner, len(plan.parts), LENGTH_LIMIT, lens)
+        if bad >= 0:
+            raise self._fault(k, start + bad, "the composite value is too large", "54000")
+        made = self._nested[id(plan)] = c.blank(assembly.total(lens))
+        nested.records(lens, types, inner, places, data, starts, made)
+
     def _dictionary(self, k: int, plan: Plan, column: Column) -> tuple[Column, bytearray, memoryview, memoryview]:
         """Give the dictionary's values in PostgreSQL's form; written once per batch."""
-        known = self._dictionaries.get(k)
+        known = self._dictionaries.get(id(plan))
         if known is not None and known[0] is column.dictionary:
             return known
         values = column.dictionary
         assert plan.values is not None
-        rows = values.length
-        lens, starts = memoryview(bytearray(4 * rows)).cast("i"), _longs(rows)
-        arena = bytearray()
-        if plan.values.layout in _BYTES:
-            self._measure(k, plan.values, values, 0, lens, starts)
-        if plan.values.layout == "null":
-            c.absent(lens)
-        elif rows:
-            spare, self._values = self._values, (_longs(rows), _longs(rows), _longs(rows))
-            try:
-                at = self._write(k, plan.values, values, 0, lens, starts, arena, 0)
-            finally:
-                self._values = spare
-            self._room(arena, at)
-        self._dictionaries[k] = values, arena, lens, starts
-        return self._dictionaries[k]
+        lens, starts, arena = self._part(k, plan.values, values, 0, values.length)
+        self._dictionaries[id(plan)] = values, arena, lens, starts
+        return self._dictionaries[id(plan)]
+
+    def _part(
+        self, k: int, plan: Plan, column: Column, start: int, rows: int
+    ) -> tuple[memoryview, memoryview, bytearray]:
+        """Give the values of what is inside a column, in PostgreSQL's form, in an arena of their own."""
+        lens, starts, arena = memoryview(bytearray(4 * rows)).cast("i"), _longs(rows), bytearray()
+        spare, self._values = self._values, (_longs(rows), _longs(rows), _longs(rows))
+        try:
+            if plan.layout in _BYTES:
+                self._measure(k, plan, column, start, lens, starts)
+            if plan.layout == "null":
+                c.absent(lens)
+            elif rows:
+                self._room(arena, self._write(k, plan, column, start, lens, starts, arena, 0))
+        finally:
+            self._values = spare
+        return lens, starts, arena
 
     @staticmethod
     def _load(code: str, column: Column, first: int, rows: int, into: memoryview) -> memoryview:
@@ -409,9 +418,10 @@ class ArrowEncoder:
         first = column.offset + start
         form = plan.form
         size = assembly.total(lens)
-        if plan.layout == "dictionary":
+        if plan.layout in ("dictionary", "list", "struct"):
             self._room(arena, at + size)
-            return int(assembly.gather(self._dictionaries[k][1], lens, starts, arena, at, assembly.COPY))
+            source = self._dictionaries[id(plan)][1] if plan.layout == "dictionary" else self._nested[id(plan)]
+            return int(assembly.gather(source, lens, starts, arena, at, assembly.COPY))
         data: Any = column.buffers[2 if plan.layout == "spans" else 1]
         begin = at
         if plan.layout == "views":

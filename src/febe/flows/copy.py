@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Se
 from itertools import chain
 from typing import Any
 
+from febe._kernel.copy_binary import payload
 from febe._kernel.row import row_type
 from febe.flows.answer import Answer, converse, deliver, settle
 from febe.flows.errors import EncodeError, NotSupported
@@ -57,7 +58,7 @@ class CopyAnswer(Answer):
             return
         self.received += run.end - run.start
         if self.decoder is None:
-            self.data.extend(run.bodies())
+            self.data.append(payload(run.data, run.start, run.end))
         else:
             try:
                 self.data.extend(self.decoder.feed_run(run.data, run.start, run.end))

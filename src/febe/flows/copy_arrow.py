@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from febe._kernel.arrow import ArrowValueError
+from febe._kernel.plan import ArrowValueError, Plan
 from febe.flows.copy import CopyOut, Progress, Table, columns_of, copy_in, statement
 from febe.flows.errors import EncodeError
 from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.types.arrow import ArrowError, ArrowField, ArrowReader, read_stream
-from febe.types.copy import ArrowCopyEncoder, CopyColumn, CopyFormat, type_to_send
+from febe.types.copy import ArrowCopyEncoder, CopyColumn, CopyFormat, plan_to_send
 
 if TYPE_CHECKING:
     from febe.types.arrow_rows import ArrowBatch, ArrowBuilder, ArrowOptions, ArrowTable
@@ -32,22 +32,26 @@ async def copy_arrow(session: Session, table: Table, source: Any, *, columns: Se
         if len(names) != len(reader.schema):
             raise ArrowError(f"{len(reader.schema)} columns of Arrow for {len(names)} of the table")
         targets = await columns_of(session, table, names)
-        form, types = _plan(session, reader.schema, targets, form)
-        encoder = ArrowCopyEncoder(form, reader.schema, types, names=names)
+        form, plans = _plan(session, reader.schema, targets, form)
+        encoder = ArrowCopyEncoder(form, reader.schema, plans, names=names)
         return await copy_in(session, statement(table, names, "FROM STDIN", form), streams.encoded(encoder, reader),
                              progress, encoder)
 
 
 def _plan(session: Session, schema: Sequence[ArrowField], targets: Sequence[CopyColumn], form: CopyFormat | None
-          ) -> tuple[CopyFormat, list[int]]:
+          ) -> tuple[CopyFormat, list[Plan]]:
     refused = ""
     for each in [form] if form is not None else [CopyFormat(format="binary"), CopyFormat(format="text")]:
-        types = [type_to_send(column, target.codec, session.types, each.binary)
-                 for column, target in zip(schema, targets, strict=True)]
-        if all(types):
-            return each, types
-        at = types.index(0)
-        refused = (f'column "{schema[at].name}" of Arrow format {schema[at].format} cannot be sent as type '
+        plans: list[Plan] = []
+        for column, target in zip(schema, targets, strict=True):
+            plan = plan_to_send(column, target.codec, session.types, each.binary)
+            if plan is None:
+                break
+            plans.append(plan)
+        else:
+            return each, plans
+        at = len(plans)
+        refused = refused or (f'column "{schema[at].name}" of Arrow format {schema[at].format} cannot be sent as type '
                    f"{targets[at].codec.name} in {each.format}")
     raise ArrowError(refused)
 
@@ -98,8 +102,7 @@ def _encoded(encoder: ArrowCopyEncoder, reader: ArrowReader) -> Iterable[bytearr
             try:
                 yield from encoder.encode(batch, _PIECE)
             except ArrowValueError as error:
-                reason = error.reason.removeprefix(f'"{error.name}": ')
-                raise EncodeError(f"row {before + error.row}, column {error.name!r}: {reason}") from error
+                raise EncodeError(f"row {before + error.row}, column {error.name!r}: {error.detail}") from error
 
 
 class _Batches:

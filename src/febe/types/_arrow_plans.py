@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from febe._kernel import assembly
-from febe._kernel.arrow import Plan
+from febe._kernel.plan import Plan
 
 # PostgreSQL: pg_type.dat
 BOOL, BYTEA, CHAR, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 18, 19, 20, 21, 23, 25, 26

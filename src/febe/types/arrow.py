@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from febe._kernel.arrow import ArrowEncoder, ArrowValueError, Plan
+from febe._kernel.arrow import ArrowEncoder
+from febe._kernel.plan import ArrowValueError, Plan
 from febe.types._arrow_abi import EMPTY, GET, LAST_ERROR, READ, Array, Schema, Stream, capsule_pointer, memory, release
 from febe.types._arrow_plans import plan_for
 
@@ -188,13 +189,47 @@ def _read_column(array: Array, form: ArrowField, offset: int, length: int) -> Ar
         if length and sizes[0] and not addresses[1]:
             raise ArrowError(f'column "{form.name}": no buffer of values')
         buffers.extend(_view(addresses[1 + i], size) for i, size in enumerate(sizes))
+    children: list[ArrowColumn] = []
+    if form.format[:1] == "+":
+        buffers, children = _read_nested(array, form, addresses, offset, length)
     values = None
     if array.dictionary and form.dictionary is not None:
         contents = array.dictionary.contents
         values = _read_column(contents, form.dictionary, contents.offset, contents.length)
     return ArrowColumn(
-        length=length, offset=offset, null_count=array.null_count, buffers=buffers, children=[], dictionary=values
+        length=length, offset=offset, null_count=array.null_count, buffers=buffers, children=children, dictionary=values
     )
+
+
+def _read_nested(
+    array: Array, form: ArrowField, addresses: list[int | None], offset: int, length: int
+) -> tuple[list[memoryview | None], list[ArrowColumn]]:
+    """Read a column of lists or of structs; others have no buffers that anybody looks at."""
+    kind, end = form.format, offset + length
+    width = {"+l": 4, "+L": 8}.get(kind)
+    fixed = int(kind[3:]) if kind.startswith("+w:") else None
+    if width is None and fixed is None and kind != "+s":
+        return [], []
+    if array.n_children != len(form.children) or (kind != "+s" and len(form.children) != 1):
+        raise ArrowError(f'column "{form.name}" of format {kind}: {array.n_children} children')
+    if not addresses or (width is not None and len(addresses) < 2):
+        raise ArrowError(f'column "{form.name}" of format {kind}: {len(addresses)} buffers')
+    buffers: list[memoryview | None] = [_view(addresses[0], (end + 7) // 8) if addresses[0] and length else None]
+    if width is not None:
+        if length and not addresses[1]:
+            raise ArrowError(f'column "{form.name}": no buffer of values')
+        buffers.append(_view(addresses[1], (end + 1) * width if length else 0))
+    children = []
+    for i, part in enumerate(form.children):
+        child = array.children[i].contents
+        wanted = end if kind == "+s" else end * (fixed or 0)
+        if child.length < wanted:
+            raise ArrowError(f'column "{form.name}": "{part.name}" is shorter than it')
+        if kind == "+s":
+            children.append(_read_column(child, part, child.offset + offset, length))
+        else:
+            children.append(_read_column(child, part, child.offset, child.length))
+    return buffers, children
 
 
 def _read_batch(array: Array, schema: list[ArrowField]) -> RecordBatch:
@@ -294,8 +329,11 @@ def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids:
     return ArrowEncoder(plans_for(schema, formats, type_oids))
 
 
-def plans_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> list[Plan]:
-    """Plan how a stream's columns are written; `ArrowError` names one whose Arrow format cannot be sent as its type."""
+def plans_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int | Plan]) -> list[Plan]:
+    """Plan how a stream's columns are written; `ArrowError` names one whose Arrow format cannot be sent as its type.
+
+    A plan may stand in the place of a type OID.
+    """
     if len(type_oids) != len(schema):
         raise ValueError(f"{len(type_oids)} type OIDs for {len(schema)} columns")
     if len(formats) <= 1:
@@ -304,6 +342,9 @@ def plans_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: S
         raise ValueError("formats are 0 or 1, one for each column")
     plans = []
     for column, code, oid in zip(schema, formats, type_oids, strict=True):
+        if isinstance(oid, Plan):
+            plans.append(oid)
+            continue
         values = column.dictionary.format if column.dictionary is not None else None
         plan = plan_for(column.name, column.format, values, oid, code == 1)
         if plan is None:

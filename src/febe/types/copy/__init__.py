@@ -1,7 +1,7 @@
 """COPY's formats in both directions (manual: "COPY"): rows to bytes, bytes that come in pieces to rows."""
 
 from febe._kernel.copy_fields import DEFAULT
-from febe.types.copy.arrow import ArrowCopyEncoder, type_to_send
+from febe.types.copy.arrow import ArrowCopyEncoder, plan_to_send
 from febe.types.copy.column import CopyColumn
 from febe.types.copy.decoder import CopyDecoder
 from febe.types.copy.encoder import CopyEncoder, Framing
@@ -18,5 +18,5 @@ __all__ = [
     "CopyError",
     "CopyFormat",
     "Framing",
-    "type_to_send",
+    "plan_to_send",
 ]

@@ -8,10 +8,11 @@ from typing import Any
 from febe._kernel import assembly, copy_assembly, kinds
 from febe._kernel.arrow import ArrowEncoder
 from febe._kernel.columns import blank
+from febe._kernel.plan import Plan
 from febe.types import oids
 from febe.types._arrow_plans import plan_for
 from febe.types._codec import Codec, Registry
-from febe.types._shapes import DomainOf, EnumOf
+from febe.types._shapes import ArrayOf, CompositeOf, DomainOf, EnumOf
 from febe.types.arrow import ArrowField, RecordBatch, plans_for, read_stream
 from febe.types.copy.encoder import BINARY_HEADER, BINARY_TRAILER, CopyEncoder, Framing, frame
 from febe.types.copy.errors import CopyError
@@ -25,26 +26,54 @@ _STEP = 4096
 
 _CLOCK = frozenset((oids.DATE, oids.TIME, oids.TIMESTAMP, oids.TIMETZ))
 """Types that would drop a time zone without a word (manual: "Date/Time Types")."""
+_VECTORS = frozenset((22, 30))
+"""int2vector and oidvector, whose lower bound is 0."""
 
 
-def type_to_send(column: ArrowField, codec: Codec, registry: Registry, binary: bool) -> int:
-    """Give the type OID to plan a column with whose target is `codec`; 0 when it cannot be sent in the format.
+def plan_to_send(column: ArrowField, codec: Codec, registry: Registry, binary: bool) -> Plan | None:
+    """Plan how a column is sent to one of type `codec`; None when it cannot be in the format.
 
-    A domain is its base type, and an enum or citext a string.  In text any number, date, time or string may stand for
-    any type: the server reads its text, as it reads that of a file.
+    A domain is its base type, and an enum or citext a string.  Lists are arrays, and structs composites with fields of
+    the same names, both in binary only.  In text any number, date, time or string may stand for any type: the server
+    reads its text, as it reads that of a file.
     """
     while isinstance(codec.shape, DomainOf):
         codec = registry.by_oid(codec.shape.base)
+    if column.format[:1] == "+":
+        return _nested(column, codec, registry) if binary else None
     oid = codec.oid
     if isinstance(codec.shape, EnumOf) or codec.encode_binary == kinds.STRING_BINARY:
         oid = oids.TEXT
     values = column.dictionary.format if column.dictionary is not None else None
-    if plan_for(column.name, column.format, values, oid, binary) is not None:
-        return oid
+    plan = plan_for(column.name, column.format, values, oid, binary)
     zoned = column.format.startswith("ts") and column.format[4:] != ""
-    if binary or (zoned and oid in _CLOCK):
-        return 0
-    return oids.TEXT if plan_for(column.name, column.format, values, oids.TEXT, False) is not None else 0
+    if plan is not None or binary or (zoned and oid in _CLOCK):
+        return plan
+    return plan_for(column.name, column.format, values, oids.TEXT, False)
+
+
+def _nested(column: ArrowField, codec: Codec, registry: Registry) -> Plan | None:
+    shape, form = codec.shape, column.format
+    if isinstance(shape, ArrayOf) and codec.oid not in _VECTORS and (form in ("+l", "+L") or form.startswith("+w:")):
+        inner = plan_to_send(column.children[0], registry.by_oid(shape.element), registry, True)
+        size = int(form[3:]) if form.startswith("+w:") else 0
+        if inner is None or inner.layout == "list" or (form.startswith("+w:") and not size):
+            return None
+        code = {"+l": "i", "+L": "q"}.get(form, "")
+        return Plan(name=column.name, layout="list", code=code, size=size, form=assembly.COPY, values=inner,
+                    element=shape.element)  # fmt: skip
+    if isinstance(shape, CompositeOf) and shape is not CompositeOf.OPEN and form == "+s":
+        places = {part.name: place for place, part in enumerate(column.children)}
+        if len(column.children) != len(shape.fields) or places.keys() != {name for name, _ in shape.fields}:
+            return None
+        parts = []
+        for name, oid in shape.fields:
+            plan = plan_to_send(column.children[places[name]], registry.by_oid(oid), registry, True)
+            if plan is None:
+                return None
+            parts.append((places[name], oid, plan))
+        return Plan(name=column.name, layout="struct", form=assembly.COPY, parts=parts)
+    return None
 
 
 class _Rows:
@@ -92,12 +121,12 @@ class _Rows:
 class ArrowCopyEncoder:
     """Encodes the record batches of one COPY: `encode` each, then `finish`.
 
-    `type_oids` are those of the table's columns.  Errors: ArrowError for a column whose Arrow format cannot be sent as
-    its type, ArrowValueError for a value.
+    `type_oids` are those of the table's columns, or what `plan_to_send` has planned for them.
+    Errors: ArrowError for a column whose Arrow format cannot be sent as its type, ArrowValueError for a value.
     """
 
     def __init__(
-        self, form: CopyFormat, schema: Sequence[ArrowField], type_oids: Sequence[int],
+        self, form: CopyFormat, schema: Sequence[ArrowField], type_oids: Sequence[int | Plan],
         framing: Framing = Framing.MESSAGES, names: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
         form.check()
