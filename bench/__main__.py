@@ -14,11 +14,13 @@ from . import (
     codec,
     copy_out,
     copying,
+    duckdb_latency,
     duckdb_rows,
     fetch,
     from_arrow,
     idle,
     latency,
+    loading,
     memory,
     relay,
     report,
@@ -31,6 +33,7 @@ from .harness import Measurement, measure
 from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
+          "duckdb_latency": duckdb_latency, "loading": loading,
           "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying,
           "copy_out": copy_out, "streaming": streaming, "values": values, "relay": relay}
 

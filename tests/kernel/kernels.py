@@ -17,7 +17,7 @@ MODULES = (
     "array_writers", "arrays", "binary", "cells", "changes", "characters", "copy_assembly", "copy_binary",
     "copy_encode", "copy_fields", "copy_lines", "decimals", "dialogue", "encode", "errors", "field_writer",
     "fields", "fill", "floats", "frames", "kinds", "nested", "parameters", "parse", "ranges", "records", "row",
-    "rows", "text",
+    "rows", "text", "usual",
 )
 
 

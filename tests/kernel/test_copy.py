@@ -46,6 +46,11 @@ def lines(kernel: SimpleNamespace, data: bytes, seed: int) -> Any:
     for skipped in ([], None):
         decoded = outcome(lambda skipped=skipped: decoder.decode(data, 0, ends, 1, skipped))
         found.append((repr(decoded), repr(skipped)))
+    found.append(repr(outcome(lambda: decoder.tuples(data, 0, ends, 1))))
+    plain = kernel.copy_fields.LineDecoder(
+        [TEXT, INT4], tuple, 44 if csv else 9, quote, escape, b"" if csv else b"\\N", None, b"\1\1", b"\0\1", b"\1\0")
+    for begin, end in zip([0, *(one + 1 for one in ends)], ends, strict=False):
+        found.append(repr(outcome(lambda begin=begin, end=end: plain.tuples(data, begin, [end], 1))))
     for begin, end in zip([0, *ends], ends, strict=False):
         found.append(repr(outcome(lambda begin=begin, end=end: decoder.fields(data, begin, end))))
     return scanned, found

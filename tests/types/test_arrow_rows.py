@@ -13,8 +13,8 @@ import pytest
 
 from febe._kernel.errors import MalformedRow, ValueDecodeError
 from febe.types.arrow import ArrowError
-from febe.types.arrow_rows import ArrowBuilder, ArrowCopyReader, ArrowOptions, ArrowSource, ArrowTable
-from febe.types.copy import CopyColumn, CopyEncoder, CopyError, CopyFormat, Framing
+from febe.types.arrow_rows import ArrowBuilder, ArrowOptions, ArrowSource, ArrowTable
+from febe.types.copy import ArrowCopyReader, CopyColumn, CopyEncoder, CopyError, CopyFormat, Framing
 from febe.types.registry import TYPES
 from tests.peers.postgres import Postgres
 

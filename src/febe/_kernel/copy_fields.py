@@ -66,6 +66,19 @@ class Default:
 DEFAULT = Default()
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+@cython.boundscheck(False)
+def _copy(
+    source: cython.const[cython.uchar][::1], pos: cython.Py_ssize_t, out: cython.uchar[::1], p: cython.Py_ssize_t,
+    size: cython.Py_ssize_t,
+) -> cython.void:  # fmt: skip
+    k: cython.Py_ssize_t
+    for k in range(size):
+        out[p + k] = source[pos + k]
+
+
 @cython.cclass
 class LineDecoder:
     """Decodes lines that a LineScanner found."""
@@ -139,6 +152,65 @@ class LineDecoder:
         finally:
             collector_resume(paused)
         return rows
+
+    def tuples(
+        self, data: bytes, start: cython.Py_ssize_t, ends: list[int], width: cython.Py_ssize_t
+    ) -> bytearray:  # fmt: skip
+        """Put lines together as the binary format does tuples, with values that are text still; lines as `decode` has.
+
+        Errors: CopyFault; ValueError where a DEFAULT marker may come.
+        """
+        columns: cython.Py_ssize_t = len(self._kinds)
+        count: cython.Py_ssize_t
+        column: cython.Py_ssize_t
+        line: cython.Py_ssize_t = 0
+        stop: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        pos: cython.Py_ssize_t
+        p: cython.Py_ssize_t = 0
+        mark: cython.int
+        source: cython.const[cython.uchar][::1] = memoryview(data)
+        if self._default is not None:
+            raise ValueError("a value may be the column's default")
+        # a field without its quotes or backslashes is not longer than with them
+        made = bytearray((ends[-1] - start if ends else 0) + len(ends) * (2 + 4 * columns) + 1)
+        out: cython.uchar[::1] = memoryview(made)
+        for end in ends:
+            stop = end
+            if stop > len(data) or start < 0 or start > stop:
+                raise ValueError("position outside the data")
+            count = self._split(data, start, stop, line)
+            if count > columns:
+                raise CopyFault(line, "extra")
+            if count < columns:
+                raise CopyFault(line, "missing", count)
+            out[p] = columns >> 8
+            out[p + 1] = columns & 255
+            p += 2
+            for column in range(columns):
+                mark = self._marks[column]
+                if mark == _PLAIN and not self._force_null[column]:
+                    pos, size = self._starts[column], self._ends[column] - self._starts[column]
+                    _copy(source, pos, out, p + 4, size)
+                elif mark == _NULL and not self._force_not_null[column]:
+                    size = -1
+                else:
+                    field = self._null if mark == _NULL else self._field(data, column)
+                    size = len(field)
+                    if mark != _NULL and self._force_null[column] and field == self._null:
+                        size = -1
+                    else:
+                        _copy(memoryview(field), 0, out, p + 4, size)
+                out[p] = size >> 24 & 255
+                out[p + 1] = size >> 16 & 255
+                out[p + 2] = size >> 8 & 255
+                out[p + 3] = size & 255
+                p += 4 + (size if size > 0 else 0)
+            start = stop + width
+            line += 1  # noqa: SIM113 - C's counting
+        out = None
+        del made[p:]
+        return made
 
     def fields(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> tuple[int, list[bytes | None]]:
         """Split one line: how many fields it has, and those that have a column, None for NULL."""

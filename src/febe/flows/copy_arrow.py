@@ -109,7 +109,7 @@ class _Batches:
     """What a binary COPY gives, as batches."""
 
     def __init__(self, builder: ArrowBuilder) -> None:
-        from febe.types.arrow_rows import ArrowCopyReader
+        from febe.types.copy import ArrowCopyReader
 
         self.builder = builder
         self._reader = ArrowCopyReader(builder)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from febe._kernel import kinds
 from febe._kernel.rows import RowDecoder
@@ -15,15 +15,26 @@ from febe.protocol.connection import CopyDataRun
 from febe.protocol.copy import CopyData, CopyDone, CopyFail, CopyInResponse, CopyOutResponse
 from febe.protocol.errors import ConnectionLost, RemoteProtocolError
 from febe.server.command import Command
-from febe.server.engine import EngineError, Prepared, Result
+from febe.server.engine import CopyTarget, EngineError, Prepared, Result
+from febe.server.inputs import lenient
 from febe.server.portals import Portal
 from febe.server.results import check_formats
 from febe.server.statements import Statement
-from febe.types.copy import CopyColumn, CopyDecoder, CopyEncodeError, CopyEncoder, CopyError, CopyFormat, Framing
+from febe.types.copy import (
+    ArrowCopyDecoder,
+    CopyColumn,
+    CopyDecoder,
+    CopyEncodeError,
+    CopyEncoder,
+    CopyError,
+    CopyFormat,
+    Framing,
+)
 from febe.types.registry import TYPES, Codec
 
 if TYPE_CHECKING:
     from febe.server.session import Session
+    from febe.types.arrow_rows import ArrowBatch
 
 PIECE_BYTES = 1 << 20
 """How much of what a client sends is decoded and handed to the engine at once."""
@@ -72,8 +83,9 @@ class CopyIn(Copy):
         target = await session.work(self._engine.copy_into, self._table, self._columns, self._where)
         done = False
         try:
-            columns = [CopyColumn(name=column.name, codec=TYPES.by_oid(column.type_oid)) for column in target.columns]
-            feed = _Feed(self, session, columns, target.write)
+            columns = [CopyColumn(name=column.name, codec=lenient(column.type_oid, session.zone),
+                                  typmod=column.type_modifier) for column in target.columns]
+            feed = _Feed(self, session, columns, target)
             form = int(self.form.binary)
             session.say(CopyInResponse(format=form, column_formats=[form] * len(columns)))
             await self._receive(session, feed)
@@ -122,53 +134,62 @@ class CopyIn(Copy):
 class _Feed:
     """What the client sends, decoded and handed on."""
 
-    def __init__(self, copy: CopyIn, session: Session, columns: Sequence[CopyColumn], write: Any) -> None:
+    def __init__(self, copy: CopyIn, session: Session, columns: Sequence[CopyColumn],
+                 target: CopyTarget) -> None:
         self._name = copy.name
         self._session = session
-        self._write = write
+        self._target = target
         self._verbose = copy.form.log_verbosity == "verbose"
         self._silent = copy.form.log_verbosity == "silent"
-        self._lines = 1 if copy.form.header else 0
+        by_rows = target.arrow is None or copy.form.on_error == "ignore" or copy.form.default is not None
+        self._decoder: CopyDecoder | ArrowCopyDecoder
         try:
-            self._decoder = CopyDecoder(copy.form, columns, skip=self._skipped)
+            self._decoder = (CopyDecoder(copy.form, columns, skip=self._skipped) if by_rows else
+                             ArrowCopyDecoder(copy.form, columns, TYPES, target.arrow))
         except CopyError as error:
             raise as_engine_error(error) from error
 
     def where(self) -> str:
         """The context of an error that is no row's."""
-        return f"COPY {self._name}, line {self._lines + 1}"
+        return f"COPY {self._name}, line {self._decoder.line + 1}"
 
     def feed(self, runs: Sequence[CopyDataRun]) -> None:
         self._session.check_cancelled()
         for run in runs:
             try:
-                rows = self._decoder.feed_run(run.data, run.start, run.end)
+                made = self._decoder.feed_run(run.data, run.start, run.end)
             except CopyError as error:
                 raise as_engine_error(error, self._name) from error
-            self._hand_on(rows)
+            self._hand_on(made)
 
     def finish(self) -> None:
         try:
-            rows = self._decoder.finish()
+            made = self._decoder.finish()
         except CopyError as error:
             raise as_engine_error(error, self._name) from error
-        self._hand_on(rows)
+        self._hand_on(made)
         skipped = self._decoder.skipped
         if skipped and not self._silent:
             self._session.tell(f"{skipped} row{'s were' if skipped > 1 else ' was'} skipped due to data type "
                                "incompatibility")
 
-    def _hand_on(self, rows: list[tuple[Any, ...]]) -> None:
-        if not rows:
+    def _hand_on(self, made: list[tuple[Any, ...]] | list[ArrowBatch]) -> None:
+        if not made:
             return
+        rows = len(made)
         try:
-            self._write(rows)
+            if isinstance(self._decoder, ArrowCopyDecoder):
+                rows = 0
+                for batch in cast("list[ArrowBatch]", made):
+                    self._target.write_arrow(batch)
+                    rows += len(batch)
+            else:
+                self._target.write(cast("list[tuple[Any, ...]]", made))
         except EngineError as error:
             if error.where is None:
                 error.where = f"COPY {self._name}"
             raise
-        self._lines += len(rows)
-        self._session.backend.rows += len(rows)
+        self._session.backend.rows += rows
 
     def _skipped(self, error: CopyError) -> None:
         if self._verbose:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from febe.server.catalog.description import Database
     from febe.server.portals import Portal
     from febe.server.statements import Statement
+    from febe.types.arrow_rows import ArrowBatch, ArrowOptions
 
 
 class ArrowStream(Protocol):
@@ -129,6 +130,13 @@ class CopyTarget(ABC):
 
     columns: tuple[Column, ...] = ()
     """What each row has."""
+
+    arrow: ArrowOptions | None = None
+    """How the columns may come as Arrow, when they may: `write_arrow` is called instead of `write`, where it can be."""
+
+    def write_arrow(self, batch: ArrowBatch) -> None:
+        """Take rows, as something with `__arrow_c_stream__`.  Errors: EngineError."""
+        raise NotImplementedError
 
     @abstractmethod
     def write(self, rows: Sequence[Sequence[Any]]) -> None:

@@ -7,8 +7,11 @@ import datetime
 import re
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import replace
 
+from febe._kernel.rows import decode_value
 from febe.types import oids
+from febe.types.registry import TYPES, Codec
 
 _DATE = r"(?P<year>\d{4,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
 _TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?P<fraction>\.\d{0,9})?)?"
@@ -47,6 +50,26 @@ def canonical(oid: int, text: str, zone: Callable[[], str]) -> str | None:
         return moment + era
     offset = _offset(match["zone"] or zone(), moment)
     return None if offset is None else moment + offset + era
+
+
+def lenient(oid: int, zone: Callable[[], str]) -> Codec:
+    """The type's codec, which reads these forms too."""
+    codec = TYPES.by_oid(oid)
+    strict = codec.decode_text
+    if strict is None or (oid not in _EPOCH and oid not in (oids.TIME, oids.TIMETZ)):
+        return codec
+
+    def read(data: bytes) -> object:
+        try:
+            return decode_value(strict, data) if isinstance(strict, int) else strict(data)
+        except ValueError:
+            other = canonical(oid, data.decode(errors="replace"), zone)
+            if other is None:
+                raise
+            made = other.encode()
+            return decode_value(strict, made) if isinstance(strict, int) else strict(made)
+
+    return replace(codec, decode_text=read)
 
 
 def _time(match: re.Match[str]) -> str | None:

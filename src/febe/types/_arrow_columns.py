@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from febe._kernel import assembly, cells, decimals, fill
+from febe._kernel import assembly, cells, decimals, fill, usual
 from febe.types._arrow_export import Exported
 from febe.types.arrow import ArrowField
 
@@ -102,16 +103,44 @@ class Growing:
         return buffer
 
 
+@dataclass(slots=True, frozen=True)
+class UsualText:
+    """A recoding of text to a binary form of one size: the kernel does what is spelt as usual, `other` the rest."""
+
+    kind: int
+    other: Recode
+
+    def __call__(self, data: bytes) -> bytes:
+        return self.other(data)
+
+    def column(self, data: bytes, lens: memoryview, starts: memoryview) -> bytes:
+        """Bring each value of a column to its binary form.  Errors: BadValue."""
+        width = usual.WIDTHS[self.kind]
+        made = bytearray(width * len(lens))
+        row = usual.usual(self.kind, data, lens, starts, made, 0)
+        while row >= 0:
+            made[row * width : (row + 1) * width] = _recoded_value(self.other, data, lens, starts, row)
+            row = usual.usual(self.kind, data, lens, starts, made, row + 1)
+        usual.settle(lens, starts, width)
+        return bytes(made)
+
+
+def _recoded_value(recode: Recode, data: bytes, lens: memoryview, starts: memoryview, row: int) -> bytes:
+    try:
+        return recode(data[starts[row] : starts[row] + lens[row]])
+    except Exception as error:
+        raise BadValue(row, str(error)) from error
+
+
 def recoded(recode: Recode, data: bytes, lens: memoryview, starts: memoryview) -> bytes:
     """Bring each value to other bytes, which the arrays then describe."""
+    if isinstance(recode, UsualText):
+        return recode.column(data, lens, starts)
     made = bytearray()
     for row, size in enumerate(lens):
         if size < 0:
             continue
-        try:
-            value = recode(data[starts[row] : starts[row] + size])
-        except Exception as error:
-            raise BadValue(row, str(error)) from error
+        value = _recoded_value(recode, data, lens, starts, row)
         starts[row], lens[row] = len(made), len(value)
         made += value
     return bytes(made)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from febe._kernel import fill
+from febe._kernel import fill, usual
 from febe._kernel.encode import encode_value
 from febe._kernel.rows import decode_value
 from febe.types import _arrow_columns as made
@@ -49,6 +49,11 @@ _FIXED: dict[int, tuple[str, str, dict[str, bool]]] = {  # format, struct code o
     oids.TIMESTAMP: ("tsu:", "q", {"moment": True}),
     oids.TIMESTAMPTZ: ("tsu:UTC", "q", {"moment": True}),
 }
+_USUAL = {
+    oids.INT2: usual.INT2, oids.INT4: usual.INT4, oids.INT8: usual.INT8, oids.FLOAT8: usual.FLOAT8,
+    oids.BOOL: usual.BOOL, oids.DATE: usual.DATE, oids.TIMESTAMP: usual.TIMESTAMP,
+    oids.TIMESTAMPTZ: usual.TIMESTAMPTZ,
+}  # fmt: skip
 _TEXTS = frozenset({oids.TEXT, oids.VARCHAR, oids.BPCHAR, oids.NAME, oids.JSON, oids.XML, oids.UNKNOWN, oids.CSTRING})
 _FROM_ZERO = frozenset({22, 30})
 """int2vector and oidvector, whose lower bound is 0."""
@@ -100,7 +105,8 @@ def _to_binary(codec: Codec) -> made.Recode:
     if codec.encode_binary is None:
         raise ArrowError(f"type {codec.name} has no binary format")
     read, write = _reader(codec.decode_text), _writer(codec.encode_binary)
-    return lambda data: write(read(data))
+    kind = _USUAL.get(codec.oid)
+    return (lambda data: write(read(data))) if kind is None else made.UsualText(kind, lambda data: write(read(data)))
 
 
 def _to_text(codec: Codec) -> made.Recode | None:

@@ -9,22 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from febe._kernel.cells import locate
-from febe._kernel.copy_binary import payload
 from febe._kernel.errors import ValueDecodeError
 from febe.types._arrow_columns import BadValue, Growing
 from febe.types._arrow_export import Exported, array_capsule, schema_capsule, stream_capsule
 from febe.types._arrow_types import ArrowOptions, column_for
 from febe.types._codec import Codec, Registry
 from febe.types.arrow import ArrowField
-from febe.types.copy.errors import CopyError
-from febe.types.copy.tuples import TupleFeed
 
-__all__ = ["ArrowBatch", "ArrowBuilder", "ArrowCopyReader", "ArrowOptions", "ArrowSource", "ArrowStream", "ArrowTable"]
+__all__ = ["ArrowBatch", "ArrowBuilder", "ArrowOptions", "ArrowSource", "ArrowStream", "ArrowTable"]
 
 _CELLS = 1 << 16
 """The most values that are looked at in one go: where they lie should fit into the processor's caches."""
 _DATA_LIMIT = 1 << 30
-_FIELD_LIMIT = 0x3FFFFFFE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -236,41 +232,3 @@ class ArrowBuilder(_Described):
         for column in self._columns:
             column.drop()
         self._rows = self._size = 0
-
-
-class ArrowCopyReader(_Described):
-    """Makes batches of the data of a binary COPY, cut anywhere: `feed` or `feed_run`, then `finish`.
-
-    Errors: CopyError.
-    """
-
-    def __init__(self, builder: ArrowBuilder, limit: int = _FIELD_LIMIT) -> None:
-        super().__init__(builder.schema)
-        self._builder = builder
-        self._tuples = TupleFeed(builder.names, limit)
-
-    def feed(self, data: bytes) -> list[ArrowBatch]:
-        """Take another piece of what the CopyData messages hold, and give the batches that are full."""
-        return self._feed(data, False)
-
-    def feed_run(self, data: bytes, start: int, end: int) -> list[ArrowBatch]:
-        """Take CopyData messages, headers included."""
-        return self._feed(payload(data, start, end), False)
-
-    def finish(self) -> ArrowBatch | None:
-        """Give the rows that are left when CopyDone has come, if there are any."""
-        self._feed(b"", True)
-        return self._builder.finish()
-
-    def _feed(self, data: bytes, final: bool) -> list[ArrowBatch]:
-        before = self._tuples.count
-        whole, end = self._tuples.feed(data, final)
-        try:
-            full = self._builder.feed_tuples(whole, 0, end)
-        except ValueDecodeError as error:
-            name = self.names[error.column]
-            raise CopyError(
-                f"column \"{name}\": {error.reason}", "22P03", line=before + 1 + error.row, column=name
-            ) from error
-        self._tuples.check()
-        return full

@@ -9,6 +9,7 @@ from febe.engines.duckdb import _driver, parameters, sources
 from febe.engines.duckdb.types import PARAMETER_TYPES, announced
 from febe.server.engine import Column, CopyTarget, EngineError
 from febe.types import oids
+from febe.types.arrow_rows import ArrowBatch, ArrowOptions
 
 if TYPE_CHECKING:
     from febe.engines.duckdb.engine import DuckDBSession
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 # Their Python values are what DuckDB's client takes; the others are made fit one by one.
 _AS_THEY_ARE = frozenset({oids.BOOL, oids.INT2, oids.INT4, oids.INT8, oids.FLOAT4, oids.FLOAT8, oids.TEXT, oids.BYTEA,
                           oids.UUID, oids.DATE, oids.TIMESTAMP, oids.TIMESTAMPTZ, oids.TIME})
+# Their Arrow values are taken for what they are, and infinity for infinity.
+_AS_ARROW = frozenset({oids.BOOL, oids.INT2, oids.INT4, oids.INT8, oids.FLOAT4, oids.FLOAT8, oids.TEXT, oids.BYTEA,
+                       oids.DATE, oids.TIMESTAMP, oids.TIMESTAMPTZ})
+_ARROW = "febe_copied"
 
 
 class DuckDBCopy(CopyTarget):
@@ -30,7 +35,7 @@ class DuckDBCopy(CopyTarget):
         with session.translated(query, lambda offset: None):
             signature = _driver.bind_query(con, query)
         shown = [announced(one) for one in signature.types or ()]
-        self.columns = tuple(Column(name=name, type_oid=one.type_oid)
+        self.columns = tuple(Column(name=name, type_oid=one.type_oid, type_modifier=one.type_modifier)
                              for name, one in zip(signature.names or (), shown, strict=True))
         into = ", ".join(sources.quoted(column.name) for column in self.columns)
         lists = ", ".join(f"unnest(CAST(${i} AS {PARAMETER_TYPES.get(column.type_oid, 'VARCHAR')}[])) "
@@ -40,6 +45,21 @@ class DuckDBCopy(CopyTarget):
         if where:
             self._insert += f" WHERE {where}"
         self._rows = 0
+        if all(column.type_oid in _AS_ARROW or (column.type_oid == oids.NUMERIC and column.type_modifier >= 0)
+               for column in self.columns):
+            self.arrow = ArrowOptions(infinite="largest")
+            self._from_arrow = f"INSERT INTO {table} ({into}) FROM {_ARROW}" + (f" WHERE {where}" if where else "")
+
+    def write_arrow(self, batch: ArrowBatch) -> None:
+        """Put rows into the table.  Errors: EngineError."""
+        self._session.free()
+        self._session.written += 1
+        with self._session.translated(self._from_arrow, lambda offset: None):
+            self._con.register(_ARROW, batch)
+            try:
+                self._rows += _driver.count(self._con, self._from_arrow, {}) or 0
+            finally:
+                self._con.unregister(_ARROW)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Put rows into the table.  Errors: EngineError."""

@@ -2,6 +2,7 @@
 
 from febe._kernel.copy_fields import DEFAULT
 from febe.types.copy.arrow import ArrowCopyEncoder, plan_to_send
+from febe.types.copy.arrow_decoder import ArrowCopyDecoder, ArrowCopyReader
 from febe.types.copy.column import CopyColumn
 from febe.types.copy.decoder import CopyDecoder
 from febe.types.copy.encoder import CopyEncoder, Framing
@@ -10,7 +11,9 @@ from febe.types.copy.format import CopyFormat
 
 __all__ = [
     "DEFAULT",
+    "ArrowCopyDecoder",
     "ArrowCopyEncoder",
+    "ArrowCopyReader",
     "CopyColumn",
     "CopyDecoder",
     "CopyEncodeError",

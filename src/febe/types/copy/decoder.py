@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from febe._kernel.copy_binary import TupleDecoder, payload
 from febe._kernel.copy_fields import LineDecoder
@@ -19,12 +19,12 @@ LIMIT = 0x3FFFFFFE
 """The most bytes of a line or a field (PostgreSQL: MaxAllocSize - 1)."""
 
 
-class CopyDecoder:
-    """Decodes the data of one COPY: `feed` with each piece, however cut, then `finish`; all give the rows so far whole.
+T = TypeVar("T")
+Skipped = list[tuple[int, int, bytes | None, Exception]]
 
-    With ON_ERROR ignore, `skip` is called with the error of each row that is left out; they are counted in `skipped`.
-    Errors: CopyError; what was decoded with the same call is lost then, as all of a COPY is.
-    """
+
+class Decoding(Generic[T]):
+    """What decoders of COPY data have in common; they differ in what they make of lines and of tuples."""
 
     def __init__(
         self, form: CopyFormat, columns: Sequence[CopyColumn], *, row: type[tuple[Any, ...]] = tuple,
@@ -53,47 +53,60 @@ class CopyDecoder:
             )  # fmt: skip
             self._header = form.header or False
 
-    def feed(self, data: bytes) -> list[tuple[Any, ...]]:
+    @property
+    def line(self) -> int:
+        """How many lines, or tuples, have been read."""
+        return self._lines.last if self._lines is not None else self._tuples.count  # type: ignore[union-attr]
+
+    def _of_lines(self, whole: bytes, start: int, ends: list[int], width: int, skipped: Skipped | None) -> list[T]:
+        """Errors: CopyFault, ValueDecodeError."""
+        raise NotImplementedError
+
+    def _of_tuples(self, whole: bytes, end: int) -> list[T]:
+        """Errors: ValueDecodeError."""
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> list[T]:
         """Decode another piece of what the CopyData messages hold."""
         if self._ended:
             raise ValueError("the COPY has been finished")
         return self._decode(data, False)
 
-    def feed_run(self, data: bytes, start: int, end: int) -> list[tuple[Any, ...]]:
+    def feed_run(self, data: bytes, start: int, end: int) -> list[T]:
         """Decode CopyData messages, headers included: data[start:end]."""
         return self.feed(payload(data, start, end))
 
-    def finish(self) -> list[tuple[Any, ...]]:
+    def finish(self) -> list[T]:
         """Decode what is left when CopyDone has come."""
         if self._ended:
             return []
         self._ended = True
         return self._decode(b"", True)
 
-    def _decode(self, data: bytes, final: bool) -> list[tuple[Any, ...]]:
+    def _decode(self, data: bytes, final: bool) -> list[T]:
         return self._decode_lines(data, final) if self._lines is not None else self._decode_tuples(data, final)
 
-    def _decode_tuples(self, data: bytes, final: bool) -> list[tuple[Any, ...]]:
+    def _decode_tuples(self, data: bytes, final: bool) -> list[T]:
         feed = self._tuples
         assert feed is not None
         before = feed.count
         whole, end = feed.feed(data, final)
         try:
-            rows = self._binary.decode(whole, 0, end)
+            rows = self._of_tuples(whole, end)
         except ValueDecodeError as error:
             raise value_error(self.columns[error.column], before + 1 + error.row, error, True) from error
         feed.check()
         return rows
 
-    def _decode_lines(self, data: bytes, final: bool) -> list[tuple[Any, ...]]:
+    def _decode_lines(self, data: bytes, final: bool) -> list[T]:
         feed = self._lines
         assert feed is not None
         whole, start, ends = feed.feed(data, final)
         if self._header and (ends or final):
             start = self._take_header(whole, start, ends)
-        skipped: list[tuple[int, int, bytes | None, Exception]] | None = [] if self.form.on_error == "ignore" else None
+        skipped: Skipped | None = [] if self.form.on_error == "ignore" else None
         try:
-            rows = self._text.decode(whole, start, ends, feed.width, skipped)
+            rows = self._of_lines(whole, start, ends, feed.width, skipped)
         except CopyFault as fault:
             line = self._line_of(whole, start, ends, fault.line)
             raise self._fault(fault, feed.number(fault.line), line) from None
@@ -117,7 +130,7 @@ class CopyDecoder:
         begin = ends[number - 1] + self._lines.width if number else start  # type: ignore[union-attr]
         return whole[begin : ends[number]].decode(errors="replace")
 
-    def _report(self, skipped: list[tuple[int, int, bytes | None, Exception]], feed: LineFeed) -> None:
+    def _report(self, skipped: Skipped, feed: LineFeed) -> None:
         limit = self.form.reject_limit
         for line, column, value, error in skipped:
             self.skipped += 1
@@ -159,3 +172,19 @@ class CopyDecoder:
                 got = f'null value ("{self.form.null_used}")' if name is None else f'"{name.decode(errors="replace")}"'
                 return f'column name mismatch in header line field {place}: got {got}, expected "{column.name}"'
         return ""
+
+
+class CopyDecoder(Decoding[tuple[Any, ...]]):
+    """Decodes the data of one COPY: `feed` with each piece, however cut, then `finish`; all give the rows so far whole.
+
+    With ON_ERROR ignore, `skip` is called with the error of each row that is left out; they are counted in `skipped`.
+    Errors: CopyError; what was decoded with the same call is lost then, as all of a COPY is.
+    """
+
+    def _of_lines(
+        self, whole: bytes, start: int, ends: list[int], width: int, skipped: Skipped | None
+    ) -> list[tuple[Any, ...]]:
+        return self._text.decode(whole, start, ends, width, skipped)
+
+    def _of_tuples(self, whole: bytes, end: int) -> list[tuple[Any, ...]]:
+        return self._binary.decode(whole, 0, end)

@@ -12,7 +12,7 @@ from febe.types.copy.format import CopyFormat
 
 
 class LineFeed:
-    """Keeps the line that has not ended yet, and counts."""
+    """Keeps the line that has not ended yet, and counts: `last` is the number of the last one given."""
 
     def __init__(self, form: CopyFormat, limit: int) -> None:
         self._csv = form.csv
@@ -28,7 +28,7 @@ class LineFeed:
         self._held: list[bytes] = []
         self._unread = b""
         self._first = 0
-        self._last = 0
+        self.last = 0
         self._counts: dict[int, int] = {}
         self._over = False
         self._trouble: CopyError | None = None
@@ -49,7 +49,7 @@ class LineFeed:
 
     def feed(self, data: bytes, final: bool) -> tuple[bytes, int, list[int]]:
         """Give whole lines: bytes, where the first begins, where each ends.  `check` says what comes after them."""
-        self._first, self._counts = self._last, {}
+        self._first, self._counts = self.last, {}
         if self._over:
             return b"", 0, []
         trouble = None
@@ -78,14 +78,14 @@ class LineFeed:
         elif read:
             self._held.append(data[:read])
         self._unread = whole[read:]
-        self._last = self.number(len(ends) - 1) if ends else self._first
+        self.last = self.number(len(ends) - 1) if ends else self._first
         if matter == "end":
             self._over = True
             self._held, self._unread = [], b""
         elif matter:
-            self._trouble = fault_of(matter, self._last + 1, csv=self._csv)
+            self._trouble = fault_of(matter, self.last + 1, csv=self._csv)
         elif trouble is not None:
-            trouble.line = self._last + 1
+            trouble.line = self.last + 1
             self._trouble = trouble
         return whole, 0, ends
 
