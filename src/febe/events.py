@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from febe.client.redact import redacted
 from febe.flows.watch import Event, Hook, Kind, Server, everywhere
+from febe.server.redact import redacted
 
 __all__ = ["Event", "Hook", "Kind", "Log", "Server", "redacted", "watch_everything"]
 

@@ -13,9 +13,9 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from febe import __version__
-from febe.client.redact import redacted, summary
 from febe.events import watch_everything
 from febe.flows.watch import Event
+from febe.server.redact import redacted, summary
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider

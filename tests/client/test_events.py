@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import febe
-from febe.client.redact import redacted, summary
 from febe.errors import ConnectionLost, PostgresError
 from febe.events import Event, Log, watch_everything
+from febe.server.redact import redacted, summary
 from tests.client.faces import FACES, run
 from tests.peers.postgres import Postgres
 

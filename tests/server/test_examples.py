@@ -64,6 +64,15 @@ def test_oauth(tmp_path: Path) -> None:
         asked, "ada INSERT 0 1", asked, '28000 OAuth bearer authentication failed for user "eve"']
 
 
+def test_server_metrics() -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "server_metrics.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "slow: add 'hello' by ada gave 0 rows", "slow: log by ada gave 1 rows",
+        'febe_statements_total{kind="Query"} 2.0', "febe_rows_total 1.0", "febe_places_taken 1.0",
+        "{'status': 'ok', 'sessions': 1}"]
+
+
 def _connected(port: int) -> Any:
     psycopg = pytest.importorskip("psycopg")
     return psycopg.connect(f"host=127.0.0.1 port={port} user=me", autocommit=True)

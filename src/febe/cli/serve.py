@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -19,8 +18,9 @@ from febe.cli.grouped import GroupedCommand, options
 from febe.cli.processes import confinement_of, process_options
 from febe.cli.sources import check_sources, engine_maker, opened
 from febe.cli.supervisor import told_ready
+from febe.cli.telemetry import start_logging, telemetry_options
 from febe.cli.tls import encryption_options, server_gss, server_tls
-from febe.server import Limits, Listener, Postmaster, check, is_loopback, run, run_processes, run_workers
+from febe.server import Limits, Listener, Postmaster, Telemetry, check, is_loopback, run, run_processes, run_workers
 
 __all__ = ["serve"]
 
@@ -40,6 +40,7 @@ __all__ = ["serve"]
 @access_options
 @encryption_options
 @process_options
+@telemetry_options
 @options(
     "The command itself",
     (("--config",), {"type": click.Path(path_type=Path, dir_okay=False, exists=True), "metavar": "FILE",
@@ -54,7 +55,8 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
           tls_min_version: str, keytab: Path | None, workers: int | None, process_per_session: bool,
           session_user: str | None, session_memory: str | None, session_cpu: int | None, read_only: bool,
-          memory_limit: str | None, config: Path | None, check_only: bool, quiet: bool) -> None:
+          memory_limit: str | None, telemetry: list[Telemetry], log_format: str, config: Path | None, check_only: bool,
+          quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -80,12 +82,11 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
         raise click.UsageError(f"--host {host} can be reached from other machines, so clients have to authenticate: "
                                "give --user NAME:PASSWORD, --users FILE or --hba FILE")
     screen = Console(highlight=False, markup=False, soft_wrap=True)
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout,
-                        level=logging.WARNING if quiet else logging.INFO)
+    start_logging(log_format, quiet=quiet)
     reread: Callable[[], Limits] | None = reread_limits(ctx, config) if config is not None else None
     how: dict[str, Any] = {"users": access.users, "rules": access.rules, "limits": access.limits, "reread": reread,
                            "tls": server_tls(tls_cert, tls_key, tls_client_ca, tls_client_crl, tls_min_version),
-                           "gss": server_gss(keytab), "oauth": access.oauth}
+                           "gss": server_gss(keytab), "oauth": access.oauth, "telemetry": telemetry}
     where: dict[str, Any] = {"host": host, "port": port, "unix_socket_dir": unix_socket}
     several = confinement is not None or workers is not None
     make = engine_maker(sources, read_only=read_only, memory_limit=memory_limit,

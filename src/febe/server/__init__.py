@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from febe.server.processes import Confinement, Postmaster, check, run_processes,
 from febe.server.running import end, have_files, loop_factory, told_by_signals
 from febe.server.service import Service
 from febe.server.session import Session
+from febe.server.telemetry.events import StatementEvent, Telemetry
 from febe.server.userlist import User, UserFile, UserFileError
 from febe.server.users import UserSource
 from febe.server.validators import Validator
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessFileError", "Answer", "AnswerEngine", "ArrowStream", "Client", "Column", "Confinement", "CopyTarget",
            "Engine", "EngineError", "EngineSession", "Limits", "Listener", "Postmaster", "Prepared", "PresentedToken",
-           "Result", "ServerTLS", "Session", "Shutdown", "TokenVerdict", "User", "UserFile", "UserFileError",
-           "Validator", "access_rules", "arrow_columns", "check", "is_loopback", "run", "run_processes", "run_workers",
-           "serve"]
+           "Result", "ServerTLS", "Session", "Shutdown", "StatementEvent", "Telemetry", "TokenVerdict", "User",
+           "UserFile", "UserFileError", "Validator", "access_rules", "arrow_columns", "check", "is_loopback", "run",
+           "run_processes", "run_workers", "serve"]
 
 
 async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5432,
@@ -54,7 +55,7 @@ async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5
                 tls: ServerTLS | None = None, gss: ServerGSS | None = None,
                 oauth: Validator | Mapping[str, Validator] | None = None,
                 session: type[Session] | None = None, replication: type[Session] | None = None,
-                reread: Callable[[], Limits] | None = None) -> Listener:
+                reread: Callable[[], Limits] | None = None, telemetry: Sequence[Telemetry] = ()) -> Listener:
     """Start listening; the listener's `close` ends it.
 
     `port` 0 takes a free one; `host` None opens no TCP port.  `users` gives passwords or what PostgreSQL keeps in their
@@ -63,14 +64,14 @@ async def serve(engine: Engine, *, host: str | None = "127.0.0.1", port: int = 5
     SSLRequest and at once; `gss`, a `febe.ports.gss.ServerGSS` with a keytab, has Kerberos.  `oauth` judges the
     tokens of rules with the method oauth: one validator, or several by the names that rules give them.  `session` is
     the class that answers each client, `replication` the one that answers who asks for replication and is refused
-    without it.  `reread` gives the limits anew when files are
-    (`Listener.reload`).
+    without it.  `reread` gives the limits anew when files are (`Listener.reload`).  `telemetry` is told what the server
+    does (febe.server.telemetry).
     Errors: ValueError for a host beyond loopback without authentication, and for options that make no sense together;
     OSError.
     """
     listener = Listener(Service(engine, users=users, authentication=authentication, rules=rules, limits=limits,
                                 tls=tls, gss=gss, oauth=oauth, session=session, replication=replication,
-                                reread=reread))
+                                reread=reread, telemetry=telemetry))
     await listener.listen(host, port, unix_socket_dir)
     return listener
 

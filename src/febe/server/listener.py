@@ -46,12 +46,23 @@ class Listener:
         self._visits: dict[asyncio.Task[None], Visit] = {}
         self._socket_file: Path | None = None
         self._left = asyncio.Event()
+        self._is_told = False
         self.port = 0
 
     @property
     def sessions(self) -> int:
         """How many clients have a place."""
         return self._service.places.taken
+
+    @property
+    def places(self) -> int:
+        """How many sessions there may be."""
+        return self._service.limits.max_connections
+
+    @property
+    def is_closing(self) -> bool:
+        """New clients are refused, because the server is on its way down."""
+        return self._service.closing is not None
 
     @property
     def shared(self) -> Shared:
@@ -79,6 +90,13 @@ class Listener:
             # Everybody on this machine, as on TCP's loopback (unix_socket_permissions is 0777 by default).
             path.chmod(0o777)
             self._socket_file = path
+        if self._service.telemetry is not None:
+            try:
+                self._service.telemetry.started(self)
+            except BaseException:
+                await self.close()
+                raise
+            self._is_told = True
 
     async def take(self, client: socket.socket) -> None:
         """Serve a client whose connection somebody else has accepted."""
@@ -118,6 +136,9 @@ class Listener:
                 visit.end(text, sqlstate)
         if self._visits:
             await asyncio.wait(self._visits)
+        if self._is_told and self._service.telemetry is not None:
+            self._is_told = False
+            await asyncio.to_thread(self._service.telemetry.stopped)
         if self._socket_file is not None:
             self._socket_file.unlink(missing_ok=True)
             self._socket_file = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from febe.server.keys import CancelKeys
 from febe.server.limits import Limits, Places
 from febe.server.session import Session
 from febe.server.shared import Shared
+from febe.server.telemetry.events import Several, Telemetry
 from febe.server.userlist import UserFileError
 from febe.server.users import Users, UserSource
 from febe.server.validators import Validator, Validators
@@ -38,7 +39,8 @@ class Service:
                  rules: AccessRules | None = None, limits: Limits | None = None,
                  tls: ServerTLS | None = None, gss: ServerGSS | None = None,
                  oauth: Validator | Mapping[str, Validator] | None = None, session: type[Session] | None = None,
-                 replication: type[Session] | None = None, reread: Callable[[], Limits] | None = None) -> None:
+                 replication: type[Session] | None = None, reread: Callable[[], Limits] | None = None,
+                 telemetry: Sequence[Telemetry] = ()) -> None:
         if rules is not None and authentication is not None:
             raise ValueError("access rules name the methods of authentication themselves")
         self._session = session
@@ -55,6 +57,7 @@ class Service:
         self.offer = Offer(tls=tls.layer if tls is not None else None,
                            direct_tls=partial(tls.layer, is_direct=True) if tls is not None else None,
                            gss=gss.layer if gss is not None else None)
+        self.telemetry = Several(telemetry) if telemetry else None
         self.keys = CancelKeys()
         self.shared = Shared()
         self._dialects: dict[Dialect, Dialect] = {}

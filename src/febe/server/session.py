@@ -48,6 +48,8 @@ from febe.server.portals import Portal
 from febe.server.results import check_formats, expand
 from febe.server.shared import Shared
 from febe.server.statements import Statement, check_codes, decode_values
+from febe.server.telemetry.events import Telemetry
+from febe.server.telemetry.observed import Observed
 from febe.server.timeouts import STATEMENT, Timeouts
 from febe.server.transactions import Block
 
@@ -90,6 +92,9 @@ class Session(Books):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._telling: asyncio.Task[None] | None = None
         self._timeouts: Timeouts | None = None
+        self.telemetry: Telemetry | None = None
+        self.failure: EngineError | None = None
+        """The error that the client was told last."""
         self._handlers: dict[type[object], Callable[[Any], Awaitable[None]]] = {
             Query: self.on_query, Parse: self.on_parse, Bind: self.on_bind, Describe: self.on_describe,
             Execute: self.on_execute, Close: self.on_close, Sync: self.on_sync, FunctionCall: self.on_function_call}
@@ -104,7 +109,7 @@ class Session(Books):
 
     async def serve(self) -> None:
         """Answer until the client says good-bye.  Errors: ConnectionLost, RemoteProtocolError."""
-        await serve(self.conversation, self)
+        await serve(self.conversation, self if self.telemetry is None else Observed(self, self.telemetry))
 
     # What the loop calls
 
@@ -572,6 +577,7 @@ class Session(Books):
 
     async def _fail(self, error: EngineError) -> None:
         """Tell the client, and undo what the transaction did."""
+        self.failure = error
         position = error.position + self._offset if error.position is not None else None
         if self.in_transaction:
             await self.work(self.transaction.fail)

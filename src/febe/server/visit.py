@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any
 
 from febe.flows.serve import Conversation, error_response, notice_response
@@ -29,6 +30,7 @@ from febe.server.limits import FatalError
 from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
 from febe.server.service import Service
 from febe.server.session import Session
+from febe.server.telemetry.logs import FACTS, about
 
 logger = logging.getLogger("febe.server")
 
@@ -58,6 +60,7 @@ class Visit:
         self._patience = _FAREWELL_SECONDS
         # a task that is cancelled before its first step says nothing any more
         self._begun = self._ends = False
+        self._is_open = False
 
     def start(self) -> asyncio.Task[Any]:
         """Begin; the task ends with the connection."""
@@ -112,6 +115,8 @@ class Visit:
         port.set_deadline(None)
         if last is not None:
             text, sqlstate, severity = (*last, "FATAL")[:3]
+            if not self._is_open and self._service.telemetry is not None:
+                self._service.telemetry.refused(self._address, sqlstate)
             with contextlib.suppress(ConnectionLost, LocalProtocolError):
                 say = notice_response if severity == "WARNING" else error_response
                 conversation.say(say(text, sqlstate=sqlstate, severity=severity))
@@ -195,11 +200,20 @@ class Visit:
             session.start(key, end=self.end)
             who = (f"user={printable(user)} database={printable(database)} address={self._place} "
                    f"application_name={session.parameters.get('application_name')}")
-            logger.info("connection opened: %s", who)
+            telemetry, backend = service.telemetry, session.backend
+            session.telemetry = telemetry
+            logger.info("connection opened: %s", who, extra={FACTS: {"event": "opened", **about(backend)}})
+            self._is_open = True
+            if telemetry is not None:
+                telemetry.opened(backend)
             try:
                 await session.serve()
             finally:
-                logger.info("connection closed: %s", who)
+                seconds = round(time.time() - backend.backend_start, 3)
+                logger.info("connection closed: %s", who,
+                            extra={FACTS: {"event": "closed", "seconds": seconds, **about(backend)}})
+                if telemetry is not None:
+                    telemetry.closed(backend)
         finally:
             session.stop_clocks()
             port.interrupt = None
