@@ -16,8 +16,8 @@ T = TypeVar("T")
 MODULES = (
     "array_writers", "arrays", "binary", "cells", "changes", "characters", "copy_assembly", "copy_binary",
     "copy_encode", "copy_fields", "copy_lines", "decimals", "dialogue", "encode", "errors", "field_writer",
-    "fields", "fill", "floats", "frames", "kinds", "nested", "parameters", "parse", "ranges", "records", "row",
-    "rows", "text", "usual",
+    "fields", "fill", "floats", "frames", "kinds", "nested", "number_writers", "parameters", "parse", "ranges",
+    "records", "row", "rows", "text", "text_writers", "time_writers", "usual",
 )
 
 

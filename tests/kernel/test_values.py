@@ -177,7 +177,7 @@ def test_other_values(kernel: SimpleNamespace, name: str, value: object, text: b
 
 
 def test_json_text_is_sent_as_it_is(kernel: SimpleNamespace) -> None:
-    text = kernel.encode.Json('{"a":1}')
+    text = kernel.text_writers.Json('{"a":1}')
     assert kernel.encode.encode_value(FAMILIES["json"], text) == b'{"a":1}'
     assert kernel.encode.encode_value(FAMILIES["jsonb"] + 1, text) == b'\1{"a":1}'
 

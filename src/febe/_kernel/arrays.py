@@ -18,9 +18,8 @@ if cython.compiled:
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
     from cython.cimports.cpython.list import PyList_New, PyList_SET_ITEM
     from cython.cimports.cpython.ref import Py_INCREF
-    from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
     from cython.cimports.febe._kernel.rows import decode_cell
-    from cython.cimports.febe._kernel.wire import f8, i16, i32, i64, u32
+    from cython.cimports.febe._kernel.wire import f8, febe_utf8, i16, i32, i64, u32
 else:
     from febe._kernel.rows import decode_cell
     from febe._kernel.wire import f8, i16, i32, i64, u32
@@ -142,7 +141,7 @@ class ArrayReader:
             elif kind == 5 and size == 2:  # INT2_BINARY
                 value = i16(data, pos)[0]
             elif cython.compiled and kind == 17:  # STRING_BINARY
-                value = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data) + pos, size, cython.NULL)
+                value = febe_utf8(PyBytes_AS_STRING(data) + pos, size)
             else:
                 value = decode_cell(kind, self._function, data, pos, size)
             if cython.compiled:

@@ -28,6 +28,7 @@ if cython.compiled:
         f8,
         febe_new_object,
         febe_uint128,
+        febe_utf8,
         i16,
         i32,
         i64,
@@ -73,7 +74,7 @@ _json = JSONDecoder(parse_float=_number, parse_constant=_constant).decode
 @cython.cfunc
 def utf8(data: bytes, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) -> str:
     if cython.compiled:
-        return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data) + pos, size, cython.NULL)
+        return febe_utf8(PyBytes_AS_STRING(data) + pos, size)
     else:
         return str(data[pos : pos + size], "utf-8")
 

@@ -54,3 +54,8 @@ class CopyFault(ValueError):
 
 class TypeChanged(ValueError):
     """A value whose parts are not those of the type as it was described: the type was changed meanwhile."""
+
+
+def unfit(expected: str, value: object) -> TypeError:
+    """What to raise for a value of another class than a type takes."""
+    return TypeError(f"{expected} wanted, not {type(value).__name__}")

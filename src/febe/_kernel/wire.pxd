@@ -38,6 +38,22 @@ cdef extern from *:
     #endif
         return (PyObject *)row;
     }
+    /* Most text is ASCII, which is known eight bytes at a time and copied as it is; one character or none are
+       objects that are there already, and all else is left to the decoder. */
+    static inline PyObject *febe_utf8(const char *p, Py_ssize_t size) {
+        if (size > 1) {
+            uint64_t high = 0, word;
+            Py_ssize_t at = 0;
+            for (; at + 8 <= size; at += 8) { memcpy(&word, p + at, 8); high |= word; }
+            for (; at < size; at++) high |= (unsigned char)p[at];
+            if (!(high & 0x8080808080808080ULL)) {
+                PyObject *text = PyUnicode_New(size, 127);
+                if (text != NULL) memcpy(PyUnicode_1BYTE_DATA(text), p, (size_t)size);
+                return text;
+            }
+        }
+        return PyUnicode_DecodeUTF8(p, size, NULL);
+    }
     static inline PyObject *febe_new_object(PyObject *type) {
         return ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
     }
@@ -59,6 +75,7 @@ cdef extern from *:
     float febe_f4(const char *p) noexcept nogil
     double febe_f8(const char *p) noexcept nogil
     object febe_new_row(object type, Py_ssize_t width)
+    object febe_utf8(const char *p, Py_ssize_t size)
     object febe_new_object(object type)
     object febe_uint128(const char *p)
     void febe_put16(unsigned char *p, unsigned int value) noexcept nogil

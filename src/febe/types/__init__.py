@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from febe._kernel.encode import Json
 from febe._kernel.far import EndOfDay, FarDate, FarTimestamp
 from febe._kernel.row import Row
+from febe._kernel.text_writers import Json
 from febe.types._codec import Codec, Registry
 from febe.types._shapes import ArrayOf, CompositeOf, DomainOf, EnumOf, MultirangeOf, RangeOf
 from febe.types.arrays import Array

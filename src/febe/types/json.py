@@ -8,7 +8,7 @@ text it is.
 from __future__ import annotations
 
 from febe._kernel import kinds
-from febe._kernel.encode import Json
+from febe._kernel.text_writers import Json
 from febe.types import oids
 from febe.types._codec import Registry, hot
 

@@ -1,0 +1,10 @@
+# What encode.py cimports from text_writers.py.
+cdef bytes bytea_binary(object value)
+cdef bytes bytea_text(object value)
+cdef bytes char_binary(object value)
+cdef bytes char_text(object value)
+cdef bytes json_bytes(object value)
+cdef bytes jsonb_binary(object value)
+cdef bytes string_bytes(object value)
+cdef bytes uuid_binary(object value)
+cdef bytes uuid_text(object value)
