@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 import febe
+import febe.aio
 from febe.errors import AuthenticationError, EncryptionError, LocalProtocolError, PostgresError
+from febe.flows import cancel
 from febe.ports.gss import PACKET_BYTES, ClientGSS, ServerGSS
 from febe.ports.memory import pair, run
 from febe.server import ServerTLS, access_rules
@@ -116,6 +119,39 @@ def test_febe_and_febe(face: Face, server: Any, user: str, gssencmode: str) -> N
     connection = face.connect(**at(server.port, user=user, gssencmode=gssencmode))
     assert connection.fetch("rows 20000 by 5000")[-1] == (19999,)
     connection.close()
+
+
+@pytest.mark.parametrize("which", ["PostgreSQL", "febe"])
+def test_a_cancel_request_is_encrypted_too(which: str, kerberized: Postgres, server: Any,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str | None] = []
+    real = cancel.encrypt
+
+    async def seen(core: Any, port: Any, plan: Any) -> None:
+        await real(core, port, plan)
+        used.append(port.layer and port.layer.kind)
+
+    monkeypatch.setattr(cancel, "encrypt", seen)
+    port = kerberized.port if which == "PostgreSQL" else server.port
+
+    def state(process_id: int) -> str | None:
+        if which == "febe":
+            return server.shared.activity.get(process_id).state  # type: ignore[no-any-return]
+        with febe.connect(**at(port, user="postgres")) as watcher:
+            return watcher.fetchval("select state from pg_stat_activity where pid = $1", process_id)  # type: ignore
+
+    async def main() -> None:
+        async with await febe.aio.connect(**at(port, user="gss", gssencmode="require")) as busy:
+            task = asyncio.create_task(busy.execute("select pg_sleep(600)"))
+            while await asyncio.to_thread(state, busy.process_id) != "active":
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await busy.execute("show server_version")
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert used == ["GSS"]
 
 
 def test_prefer_goes_on_to_tls_and_to_nothing(server: Any, secure17: Postgres, pg18: Postgres) -> None:

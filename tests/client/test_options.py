@@ -124,7 +124,7 @@ def test_options_that_make_no_sense(conninfo: str, options: Any, words: str) -> 
         assert words in libpq_refuses(conninfo)
 
 
-@pytest.mark.parametrize("conninfo", ["sslcertmode=require", "client_encoding=LATIN1", "scram_client_key=x"])
+@pytest.mark.parametrize("conninfo", ["sslcertmode=require", "client_encoding=LATIN1"])
 def test_what_is_asked_for_and_not_there_is_refused(conninfo: str) -> None:
     with pytest.raises(NotSupported):
         resolve(conninfo, {}, {})

@@ -36,7 +36,7 @@ from febe.protocol.errors import (
 )
 from febe.protocol.message import Message
 from febe.protocol.scram import ScramServer, ScramVerifier, md5_password
-from febe.protocol.startup import NegotiateProtocolVersion, StartupMessage
+from febe.protocol.startup import NegotiateProtocolVersion, ReadyForQuery, StartupMessage
 from tests.flows.backend import PARAMETERS, Backend, error, opened
 
 CHUNKS = pytest.mark.parametrize("chunk", [0, 1, 7])
@@ -174,6 +174,25 @@ def test_an_error_without_a_sqlstate(fields: dict[str, str]) -> None:
     assert "no" in str(caught.value) or not fields
 
 
+@pytest.mark.parametrize(("version", "length", "is_taken"), [
+    ("3.0", 4, True), ("3.0", 5, False), ("3.0", 32, False), ("3.2", 4, True), ("3.2", 5, True), ("3.2", 256, True),
+    ("3.2", 3, False), ("3.2", 257, False)])
+def test_lengths_of_cancel_keys(version: str, length: int, is_taken: bool) -> None:
+    key = bytes(range(256))[:length] + b"x" * (length - 256)
+
+    async def script(backend: Backend) -> None:
+        await backend.expect(StartupMessage)
+        await backend.raw(AuthenticationOk().encode() + b"K" + (length + 8).to_bytes(4) + bytes(4) + key
+                          + ReadyForQuery(status="I").encode())
+
+    options = login(max_protocol_version=version)
+    if not is_taken:
+        with pytest.raises(RemoteProtocolError):
+            opened(script, options)
+        return
+    assert opened(script, options).secret_key == key
+
+
 @pytest.mark.parametrize("given", [{"user": "a\0b"}, {"database": "a\0b"}, {"settings": {"a.b": "x\0y"}},
                                    {"settings": {"a\0b": "x"}}])
 def test_nul_in_what_a_program_says(given: dict[str, Any]) -> None:
@@ -288,7 +307,7 @@ def test_default_request_is_3_0_and_latest_is_3_2() -> None:
 
     async def script(backend: Backend) -> None:
         seen.append((await backend.expect(StartupMessage)).version)
-        await backend.greet(key=bytes(32))
+        await backend.greet(key=bytes(4 if seen[-1] == 0x30000 else 32))
 
     assert opened(script).protocol_version == 0x30000
     session = opened(script, login(max_protocol_version="latest"))

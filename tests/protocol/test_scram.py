@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from base64 import b64encode
 from collections.abc import Iterator
 
 import psycopg
@@ -9,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import febe
 from febe.errors import AuthenticationError, RemoteProtocolError
 from febe.protocol import scram
 from febe.protocol.scram import ScramClient, ScramServer, ScramVerifier, saslprep
-from tests.peers.postgres import Postgres
+from tests.peers.postgres import USERS, Postgres
 
 NONCE = b"0123456789abcdefgh"
 
@@ -67,6 +71,49 @@ class TestPasswords:
 
 def challenge(client: ScramClient, nonce: str = "server", salt: str = "c2FsdA==", count: str = "1") -> bytes:
     return f"{client.first().decode().partition('r=')[2]}".join(("r=", f"{nonce},s={salt},i={count}")).encode()
+
+
+class TestKeys:
+    """Keys in the place of a password, as postgres_fdw hands them on (libpq: scram_client_key, scram_server_key)."""
+
+    @staticmethod
+    def keys(pg18: Postgres) -> dict[str, str]:
+        text = pg18.psql("select rolpassword from pg_authid where rolname = 'scram'")
+        verifier = ScramVerifier.parse(text)
+        salted = hashlib.pbkdf2_hmac("sha256", saslprep(USERS["scram"]).encode(), verifier.salt, verifier.iterations)
+        found = {name: hmac.digest(salted, f"{name.title()} Key".encode(), "sha256") for name in ("client", "server")}
+        assert found["server"] == verifier.server_key
+        return {f"scram_{name}_key": b64encode(key).decode() for name, key in found.items()}
+
+    def test_they_are_as_good_as_the_password(self, pg18: Postgres) -> None:
+        keys, where = self.keys(pg18), {"host": "127.0.0.1", "port": str(pg18.port), "user": "scram",
+                                        "dbname": "postgres"}
+        for connect in (febe.connect, psycopg.connect):
+            connect(**where, **keys).close()
+        only = {"scram_client_key": keys["scram_client_key"]}
+        febe.connect(**where, **only, password=USERS["scram"]).close()
+        with pytest.raises(AuthenticationError, match="none was given"):
+            febe.connect(**where, **only)
+
+    def test_wrong_ones(self, pg18: Postgres) -> None:
+        keys, where = self.keys(pg18), {"host": "127.0.0.1", "port": str(pg18.port), "user": "scram",
+                                        "dbname": "postgres"}
+        wrong = b64encode(bytes(32)).decode()
+        for connect in (febe.connect, psycopg.connect):
+            with pytest.raises((febe.Error, psycopg.OperationalError), match="password authentication failed"):
+                connect(**where, **keys | {"scram_client_key": wrong})
+            with pytest.raises((febe.Error, psycopg.OperationalError), match="incorrect server signature"):
+                connect(**where, **keys | {"scram_server_key": wrong})
+
+    @pytest.mark.parametrize("text", ["x", "AAAA", "!" * 44])
+    @pytest.mark.parametrize("name", ["client", "server"])
+    def test_what_is_no_key(self, name: str, text: str) -> None:
+        said = []
+        for connect in (febe.connect, psycopg.connect):
+            with pytest.raises((febe.Error, psycopg.OperationalError)) as caught:
+                connect(host="127.0.0.1", port=1, **{f"scram_{name}_key": text})
+            said.append(str(caught.value))
+        assert said[1].endswith(said[0])
 
 
 class TestClient:

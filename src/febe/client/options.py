@@ -25,6 +25,7 @@ from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications
 from febe.flows.watch import Hook, everywhere
 from febe.protocol.connection import Trace
 from febe.protocol.dialect import Dialect
+from febe.protocol.scram import parse_key
 from febe.types.registry import Registry
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -41,7 +42,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 HARMLESS: Mapping[str, frozenset[str]] = {
     "client_encoding": frozenset({"", "UTF8", "utf8", "UTF-8", "utf-8", "auto"}),
 }
-NOT_YET = frozenset({"scram_client_key", "scram_server_key"})
 NUMBERS = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 
 
@@ -220,13 +220,22 @@ def _login(texts: Mapping[str, str], objects: dict[str, object]) -> Login:
         settings.setdefault("application_name", texts["fallback_application_name"])
     chosen: Mapping[str, str] = objects.pop("settings", {})  # type: ignore[assignment]
     wanted = texts.get("require_auth")
-    return Login(user=user, password=texts.get("password") or None, database=texts.get("dbname") or user,
+    return Login(user=user, password=texts.get("password") or None,
+                 scram_keys=(_key(texts, "client"), _key(texts, "server")), database=texts.get("dbname") or user,
                  settings=settings | dict(chosen), statement_cache_size=size,
                  min_protocol_version=texts.get("min_protocol_version"),
                  max_protocol_version=texts.get("max_protocol_version"),
                  require_auth=RequireAuth.parse(wanted) if wanted else None,
                  channel_binding=texts.get("channel_binding") or "prefer",
                  **objects)  # type: ignore[arg-type]
+
+
+def _key(texts: Mapping[str, str], which: str) -> bytes | None:
+    text = texts.get(f"scram_{which}_key")
+    try:
+        return parse_key(text, which) if text else None
+    except ValueError as error:
+        raise invalid(str(error)) from None
 
 
 def _with_passwords(hosts: tuple[Host, ...], login: Login, texts: Mapping[str, str],
@@ -247,8 +256,6 @@ def _check(texts: Mapping[str, str]) -> None:
         if name in texts and texts[name] not in choices:
             raise invalid(f'invalid {name} value: "{texts[name]}"')
     for name, value in texts.items():
-        if name in NOT_YET and value != (KEYWORDS[name].default or ""):
-            raise NotSupported(f'connection option "{name}" is not supported yet')
         if name in HARMLESS and value not in HARMLESS[name]:
             raise NotSupported(f'{name} value "{value}" is not supported: not yet')
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from febe.flows.port import Layer
 from febe.protocol.errors import AuthenticationError, EncryptionError
-from febe.protocol.scram import MECHANISM, NONCE_BYTES, PLUS, ScramClient
+from febe.protocol.scram import MECHANISM, NONCE_BYTES, PLUS, ScramClient, ScramSecret
 
 
 def choose(offered: Sequence[str], channel_binding: str, layer: Layer | None) -> str | None:
@@ -31,7 +31,7 @@ def choose(offered: Sequence[str], channel_binding: str, layer: Layer | None) ->
     return chosen
 
 
-def begin(mechanism: str, offered: Sequence[str], password: str, channel_binding: str,
+def begin(mechanism: str, offered: Sequence[str], secret: ScramSecret, channel_binding: str,
           layer: Layer | None) -> ScramClient:
     """The exchange by the mechanism chosen.
 
@@ -41,12 +41,12 @@ def begin(mechanism: str, offered: Sequence[str], password: str, channel_binding
     if mechanism == PLUS:
         assert layer is not None
         try:
-            return ScramClient(password, nonce, binding=layer.channel_binding())
+            return ScramClient(secret, nonce, binding=layer.channel_binding())
         except EncryptionError as error:
             raise AuthenticationError(f"channel binding is required, but not possible: {error}") from None
     # "y": the server is told that it was understood not to offer channel binding, and fails if it did
     could_bind = channel_binding != "disable" and PLUS not in offered and layer is not None and layer.kind == "SSL"
-    return ScramClient(password, nonce, could_bind=could_bind)
+    return ScramClient(secret, nonce, could_bind=could_bind)
 
 
 def _can_bind(layer: Layer | None) -> bool:

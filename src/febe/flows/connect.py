@@ -46,8 +46,9 @@ from febe.protocol.errors import (
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, GREASE, GREASE_OPTION, judge, version_range
 from febe.protocol.oauthbearer import MECHANISM as OAUTHBEARER
-from febe.protocol.scram import PLUS
+from febe.protocol.scram import PLUS, ScramSecret
 from febe.protocol.startup import (
+    VERSION_3_0,
     BackendKeyData,
     NegotiateProtocolVersion,
     ParameterStatus,
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from febe.protocol.scram import ScramClient
 
 CANNOT_CONNECT_NOW = "57P03"
+SHORT_KEY = 4
+"""How long a cancel key is in protocol 3.0."""
 UNSUPPORTED_METHODS: Mapping[type[Message], str] = {
     AuthenticationKerberosV4: "Kerberos V4",
     AuthenticationKerberosV5: "Kerberos V5",
@@ -82,6 +85,7 @@ class Login:
 
     user: str
     password: str | None = field(default=None, repr=False)
+    scram_keys: tuple[bytes | None, bytes | None] = field(default=(None, None), repr=False)
     database: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     min_protocol_version: str | None = None
@@ -256,7 +260,11 @@ class _Opening:
             self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.bearer.begin()))
             self.answered = self.bearer.is_shown
             return
-        self.scram = authenticate_scram.begin(mechanism, offered, self._password(), wanted, self.port.layer)
+        keys = self.login.scram_keys
+        secret = ScramSecret(password=self.login.password, client_key=keys[0], server_key=keys[1])
+        if not secret.is_enough:
+            self._password()  # which says so
+        self.scram = authenticate_scram.begin(mechanism, offered, secret, wanted, self.port.layer)
         self.is_bound = mechanism == PLUS
         self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.scram.first()))
 
@@ -319,6 +327,10 @@ class _Opening:
                                   "which is not supported")
 
     def _key(self, event: BackendKeyData) -> None:
+        length = len(event.secret_key)
+        if length != SHORT_KEY and self.session.protocol_version == VERSION_3_0:
+            raise RemoteProtocolError(f"received invalid BackendKeyData message: cancel key with length {length} not "
+                                      f"allowed in protocol version 3.0 (must be {SHORT_KEY} bytes)")
         self.session.process_id, self.session.secret_key = event.process_id, event.secret_key
 
     def _failed(self, event: ErrorResponse) -> None:

@@ -101,6 +101,42 @@ def _check_nonce(nonce: str) -> None:
         raise _malformed("non-printable characters in SCRAM nonce")
 
 
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class ScramSecret:
+    """What a client knows: the password, or keys that somebody has derived from it for one server's salt and count
+    (libpq: scram_client_key, scram_server_key)."""
+
+    password: str | None = None
+    client_key: bytes | None = None
+    server_key: bytes | None = None
+
+    @property
+    def is_enough(self) -> bool:
+        """An exchange can be seen through with it."""
+        return self.password is not None or (self.client_key is not None and self.server_key is not None)
+
+    def keys(self, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
+        """ClientKey and ServerKey (RFC 5802, section 3), derived where they are not known."""
+        client_key, server_key = self.client_key, self.server_key
+        if client_key is None or server_key is None:
+            assert self.password is not None
+            salted = _salted_password(self.password, salt, iterations)
+            client_key = client_key or _hmac(salted, b"Client Key")
+            server_key = server_key or _hmac(salted, b"Server Key")
+        return client_key, server_key
+
+
+def parse_key(text: str, name: str) -> bytes:
+    """Read a key in base64.  Errors: ValueError, in libpq's words."""
+    try:
+        key = b64decode(text, validate=True)
+    except (Base64Error, ValueError):
+        raise ValueError(f"invalid SCRAM {name} key") from None
+    if len(key) != 32:
+        raise ValueError(f"invalid SCRAM {name} key length: {len(key)}")
+    return key
+
+
 class ScramClient:
     """The frontend's side: `first()`, then `final(challenge)`, then `verify(outcome)`.
 
@@ -108,12 +144,12 @@ class ScramClient:
     bound the channel had the server offered it.
     """
 
-    def __init__(self, password: str, nonce: bytes, *, maximum_iterations: int = MAXIMUM_ITERATIONS,
+    def __init__(self, secret: str | ScramSecret, nonce: bytes, *, maximum_iterations: int = MAXIMUM_ITERATIONS,
                  binding: bytes | None = None, could_bind: bool = False) -> None:
         # "y" tells a server that does offer channel binding that somebody has taken the offer away on the way
         self._gs2 = f"p={BINDING_TYPE},," if binding is not None else "y,," if could_bind else "n,,"
         self._binding = binding or b""
-        self._password = password
+        self._secret = secret if isinstance(secret, ScramSecret) else ScramSecret(password=secret)
         self._nonce = b64encode(nonce).decode()
         self._maximum_iterations = maximum_iterations
         self._bare = f"n=,r={self._nonce}"
@@ -139,13 +175,12 @@ class ScramClient:
         if iterations > self._maximum_iterations:
             raise AuthenticationError(f"the server asks for {iterations} SCRAM iterations, more than the "
                                       f"{self._maximum_iterations} allowed")
-        salted = _salted_password(self._password, salt, iterations)
-        client_key = _hmac(salted, b"Client Key")
+        client_key, server_key = self._secret.keys(salt, iterations)
         without_proof = f"c={b64encode(self._gs2.encode() + self._binding).decode()},r={nonce}"
         text = b",".join((self._bare.encode(), challenge, without_proof.encode()))
         signature = _hmac(sha256(client_key).digest(), text)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-        self._server_signature = _hmac(_hmac(salted, b"Server Key"), text)
+        self._server_signature = _hmac(server_key, text)
         return f"{without_proof},p={b64encode(proof).decode()}".encode()
 
     def verify(self, outcome: bytes) -> None:
