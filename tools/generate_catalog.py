@@ -92,6 +92,12 @@ ARGUMENTS = """
 select p.oid, n, pg_get_function_arg_default(p.oid, n) from pg_proc p, generate_series(1, pronargs) as n
 where pg_get_function_arg_default(p.oid, n) is not null order by 1, 2
 """
+# What all functions of a name return, and which is alone with its name
+FUNCTIONS = """
+select proname, case when count(distinct prorettype) = 1 and bool_and(typtype <> 'p' or typname = 'void') then
+       min(typname) end, case when count(*) = 1 then min(p.oid::int8) end
+from pg_proc p join pg_type t on t.oid = prorettype group by proname order by 1
+"""
 SETTINGS = "select name, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals, boot_val"
 
 
@@ -111,14 +117,15 @@ def main() -> None:
             described[f"{schema}.{name}"] = entry
             if kind == "r" and name not in OMITTED:
                 store(con, schema, name, entry["columns"])
-        save("definition", con.execute(DEFINITIONS).fetchall(),
+        save("febe_definition", con.execute(DEFINITIONS).fetchall(),
              {"classid": OID, "objid": OID, "definition": TEXT})
-        save("signature", con.execute(SIGNATURES).fetchall(),
+        save("febe_signature", con.execute(SIGNATURES).fetchall(),
              {"oid": OID, "arguments": TEXT, "identity_arguments": TEXT, "result": TEXT, "sqlbody": TEXT})
         save("febe_setting", con.execute(f"{SETTINGS} from pg_settings order by name").fetchall(), dict.fromkeys(
             ("name", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "min_val", "max_val"), TEXT)
             | {"enumvals": pa.list_(TEXT), "boot_val": TEXT})
         save("febe_argument", con.execute(ARGUMENTS).fetchall(), {"oid": OID, "number": pa.int32(), "value": TEXT})
+        save("febe_function", con.execute(FUNCTIONS).fetchall(), {"name": TEXT, "result": TEXT, "oid": OID})
         save("febe_keyword", con.execute("select * from pg_get_keywords() order by word").fetchall(),
              {"word": TEXT, "catcode": TEXT, "barelabel": pa.bool_(), "catdesc": TEXT, "baredesc": TEXT})
         save("febe_encoding", con.execute("select n, pg_encoding_to_char(n) from generate_series(0, 100) as n where "

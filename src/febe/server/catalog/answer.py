@@ -16,6 +16,8 @@ from febe.types.oids import TYPE_DATA
 if TYPE_CHECKING:
     from febe.server.catalog.engine import CatalogSession
 
+Rows = list[tuple[Any, ...]]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OIDS = {row[1]: row[0] for row in TYPE_DATA}
 _NAMES = {row[0]: row[1] for row in TYPE_DATA}
@@ -42,15 +44,33 @@ class Answer(Prepared):
     def __init__(self, session: CatalogSession, wanted: Rewritten, given: Sequence[int]) -> None:
         self._session = session
         self._wanted = wanted
-        self.columns, self.parameters, self._kinds = describe(session, wanted, given)
+        self._rows: Rows | None = None
+        self._state: object = None
+        if wanted.parametrized or wanted.volatile:
+            self.columns, self.parameters, self._kinds = describe(session, wanted, given)
+        else:
+            self.parameters = ()
+            self.columns, self._kinds = self._run()
         self._sql = _fetched(wanted.sql, self._kinds)
+
+    def _run(self) -> tuple[tuple[Column, ...], list[str | None]]:
+        """Run it to see the columns: binding costs as much as the rest.  The rows are for the first execution."""
+        con = self._session.connection(self._wanted)
+        with errors.translated():
+            con.execute(self._wanted.sql)
+            columns, kinds = shown(self._wanted, [(one[0], str(one[1])) for one in con.description or ()])
+            if "timestamptz" not in kinds:
+                self._rows, self._state = con.fetchall(), self._session.state
+        return columns, kinds
 
     def execute(self, values: Sequence[Any]) -> Result:
         """Run."""
         con = self._session.connection(self._wanted)
+        kept, self._rows = self._rows, None
         named = {str(i + 1): _taken(value, self.parameters[i]) for i, value in enumerate(values)}
         with errors.translated():
-            rows = con.execute(self._sql, named or None).fetchall()
+            rows = kept if kept is not None and self._state is self._session.state else (
+                con.execute(self._sql, named or None).fetchall())
             names = {kind: self._names(con, kind, rows) for kind in set(self._kinds)
                      if kind is not None and (kind in REG or element(kind) in REG)}
         makers = [(i, _maker(kind, names.get(kind or "", {}))) for i, kind in enumerate(self._kinds)]
@@ -96,14 +116,20 @@ def describe(session: CatalogSession, wanted: Rewritten,
         told = given[number - 1] if number <= len(given) else 0
         kind = wanted.parameters.get(number) or _kind_of(inferred.get(number, "UNKNOWN"))
         parameters.append(told if told not in (0, oids.UNKNOWN) else _OIDS.get(kind, oids.TEXT))
+    columns, kinds = shown(wanted, list(zip(names, [str(one) for one in types], strict=True)))
+    return columns, tuple(parameters), kinds
+
+
+def shown(wanted: Rewritten, found: Sequence[tuple[str, str]]) -> tuple[tuple[Column, ...], list[str | None]]:
+    """The columns with their types, given the private database's, and the types by name."""
     columns: list[Column] = []
     kinds: list[str | None] = []
-    told_columns = wanted.columns if len(wanted.columns) == len(names) else [(name, None) for name in names]
-    for (name, inferred_kind), bound in zip(told_columns, [str(one) for one in types], strict=True):
+    told_columns = wanted.columns if len(wanted.columns) == len(found) else [(name, None) for name, _ in found]
+    for (name, inferred_kind), (_, bound) in zip(told_columns, found, strict=True):
         chosen = inferred_kind if inferred_kind is not None and _agrees(inferred_kind, bound) else _kind_of(bound)
         kinds.append(chosen)
         columns.append(Column(name=name, type_oid=_OIDS.get(chosen, oids.TEXT)))
-    return tuple(columns), tuple(parameters), kinds
+    return tuple(columns), kinds
 
 
 def _example(kind: str | None, inferred: str) -> Any:

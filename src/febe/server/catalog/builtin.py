@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,10 @@ def relations() -> dict[tuple[str, str], Relation]:
     return found
 
 
+def _escaped(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
 def view_name(relation: Relation) -> str:
     """What the private database calls a system view."""
     return f"{relation.schema}.{relation.name}"
@@ -91,36 +96,39 @@ class Store:
         self.root.execute("SET GLOBAL TimeZone = 'UTC'")
         self.lock = threading.RLock()
         self._views: dict[str, frozenset[str]] = {}
-        self._load()
+        self._waiting: dict[str, str] = {}
+        self.root.execute(f"CREATE SCHEMA {SCHEMA}")
         self.root.execute(f"SET search_path = '{SCHEMA},main'")
-        for name, columns in lookups.PROTOTYPES.items():
-            self.root.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
-        self.root.execute("INSERT INTO builtin.febe_definition FROM builtin.definition")
-        self.root.execute("INSERT INTO builtin.febe_signature FROM builtin.signature")
+        self._create()
         for statement in (*lookups.statements(), *functions.statements()):
             self.root.execute(statement)
+        # the built-in rows are read when they are first asked for, and nothing else is
+        self.root.execute(f"SET GLOBAL allowed_directories = ['{_escaped(DATA)}/']")
         self.root.execute("SET GLOBAL enable_external_access = false")
 
-    def _load(self) -> None:
-        self.root.execute(f"CREATE SCHEMA {SCHEMA}")
-        files = {path.stem: path for path in DATA.glob("*.parquet")}
+    def _create(self) -> None:
+        """Every catalog, without its rows."""
+        for name, columns in lookups.PROTOTYPES.items():
+            self.root.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
         for relation in relations().values():
-            path = files.pop(relation.name, None)
-            if relation.view is not None:
-                continue
-            if path is None:
+            if relation.view is None:
                 columns = ", ".join(f'"{name}" {kept_as(kind)}' for name, kind in relation.columns.items())
                 self.root.execute(f'CREATE TABLE {SCHEMA}."{relation.name}" ({columns})')
-            else:
-                columns = ", ".join(f'"{name}"::{kept_as(kind)} AS "{name}"'
-                                    for name, kind in relation.columns.items())
-                self._read(relation.name, columns, path)
-        for name, path in files.items():
-            self._read(name, "*", path)
+        known = {relation.name: relation for relation in relations().values()}
+        for path in DATA.glob("*.parquet"):
+            name, chosen = path.stem, "*"
+            if name in known:
+                chosen = ", ".join(f'"{column}"' for column in known[name].columns)
+            elif name not in lookups.PROTOTYPES:
+                self.root.execute(f"CREATE TABLE {SCHEMA}.{name} AS FROM read_parquet('{_escaped(path)}') LIMIT 0")
+            self._waiting[name] = (f'INSERT INTO {SCHEMA}."{name}" SELECT {chosen} '
+                                   f"FROM read_parquet('{_escaped(path)}')")
 
-    def _read(self, name: str, columns: str, path: Path) -> None:
-        text = str(path).replace("'", "''")
-        self.root.execute(f"CREATE TABLE {SCHEMA}.\"{name}\" AS SELECT {columns} FROM read_parquet('{text}')")
+    def fill(self, names: Iterable[str]) -> None:
+        """Have PostgreSQL's own rows of these catalogs."""
+        with self.lock:
+            for name in self._waiting.keys() & set(names):
+                self.root.execute(self._waiting.pop(name))
 
     def view(self, name: str) -> frozenset[str]:
         """Make a system view, once; the catalogs it reads.  Errors: EngineError for one that cannot be answered."""
@@ -150,10 +158,11 @@ class Store:
                 self._views[name] = found
             return found
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """What a query over the built-in rows gives."""
         with self.lock:
-            return self.root.execute(sql).fetchall()
+            self.fill(lookups.named(sql))
+            return self.root.execute(sql, values).fetchall()
 
 
 @cache

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from febe.server.catalog import builtin
 from febe.server.catalog.answer import Answer
 from febe.server.catalog.description import Database
-from febe.server.catalog.live import LOOKED_UP, Live
+from febe.server.catalog.live import Live
+from febe.server.catalog.lookups import LOOKED_UP
 from febe.server.catalog.rewrite import LIVE, NotOurs, Rewritten, rewrite
 from febe.server.catalog.rows import Oids
 from febe.server.catalog.snapshot import Snapshot
@@ -29,6 +31,9 @@ _CHANGES = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:create|alter|drop|commen
                       r"grant|revoke|refresh|cache|uncache|import|call|set|reset|load|execute|select\s+setval)\b",
                       re.IGNORECASE | re.DOTALL)
 _KEPT_SNAPSHOTS = 4
+_OID = re.compile(r"'(\d{4,10})'")
+_STAND_IN = "42000000"
+"""What the numbers begin with that stand for OIDs in a query."""
 
 
 class Catalog(Engine):
@@ -205,6 +210,11 @@ class CatalogSession(EngineSession):
 
     # What statements call
 
+    @property
+    def state(self) -> object:
+        """Stays the same object as long as a catalog query has the same answer."""
+        return self._snapshot
+
     def changed(self) -> None:
         """A statement that may have changed the objects has run."""
         if self._in_block:
@@ -293,8 +303,21 @@ class _Changing(Prepared):
         self._prepared.close()
 
 
-@lru_cache(512)
 def _rewritten(sql: str) -> Rewritten:
+    """A query that differs from one before in the OIDs it names is rewritten as that one was."""
+    numbers = list(dict.fromkeys(_OID.findall(sql)))
+    if not numbers or _STAND_IN in sql:
+        return _learned(sql)
+    stand_ins = {number: f"{_STAND_IN}{i:02}" for i, number in enumerate(numbers[:100])}
+    found = _learned(_OID.sub(lambda one: f"'{stand_ins.get(one[1], one[1])}'", sql))
+    text = found.sql
+    for number, stand_in in stand_ins.items():
+        text = text.replace(stand_in, number)
+    return replace(found, sql=text)
+
+
+@lru_cache(512)
+def _learned(sql: str) -> Rewritten:
     return rewrite(sql)
 
 

@@ -22,7 +22,18 @@ from febe.server.catalog.nodes import (
     function_name,
     type_of,
 )
-from febe.server.catalog.scope import REG, TEXTS, VECTORS, Columns, Scope, array, element, function_types, reg_names
+from febe.server.catalog.scope import (
+    REG,
+    TEXTS,
+    VECTORS,
+    Columns,
+    Scope,
+    array,
+    built_in,
+    element,
+    function_exists,
+    function_type,
+)
 from febe.server.engine import EngineError
 
 _USERS = {"user": "user", "current_role": "current_role"}
@@ -51,6 +62,7 @@ class Expressions(ABC):
         self.parameters: dict[int, str] = {}
         self.foreign: list[str] = []
         self.system = False
+        self.volatile = False
 
     @abstractmethod
     def query(self, node: Node, tables: dict[str, Columns], parent: Scope | None) -> Columns:
@@ -146,7 +158,7 @@ class Expressions(ABC):
 
     def to_reg(self, wanted: str, inner: Node, given: str | None) -> Node:
         if isinstance(inner, exp.Literal) and inner.is_string:
-            known = reg_names().get(wanted, {}).get(inner.name.replace('"', ""))
+            known = built_in(wanted, inner.name.replace('"', ""))
             if known is not None:
                 return as_type(exp.Literal.number(known), "UINTEGER")
         numeric = (isinstance(inner, exp.Literal) and not inner.is_string) or given in REG or (
@@ -184,6 +196,7 @@ class Expressions(ABC):
                 return "text"
         if name in functions.RENAMED:
             other, kind = functions.RENAMED[name]
+            self.volatile = self.volatile or other == "now"
             if isinstance(node, exp.Anonymous):
                 node.set("this", other)
             return kind
@@ -201,12 +214,12 @@ class Expressions(ABC):
             return next((kind for kind in kinds if kind is not None), None)
         elif name == "unnest":
             return element(kinds[0]) if kinds else None
-        return function_types().get(name)
+        return function_type(name)
 
     @staticmethod
     def unknown(name: str) -> EngineError:
         """For a function that looks like a system function and is none of ours."""
-        if name in function_types() or name in reg_names()["regproc"]:
+        if function_exists(name):
             return EngineError(f"function {name}() is not supported", sqlstate="0A000")
         return EngineError(f"function {name}() does not exist", sqlstate="42883",
                            hint="No function matches the given name and argument types. You might need to add "
@@ -321,6 +334,7 @@ class Expressions(ABC):
         return kind
 
     def moment(self, node: Node, scope: Scope, tables: dict[str, Columns]) -> str | None:
+        self.volatile = True
         node.replace(exp.Anonymous(this="now"))
         return "timestamptz"
 

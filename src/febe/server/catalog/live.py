@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from febe.server.catalog.engine import CatalogSession
 
-LOOKED_UP = frozenset(("febe_setting_now", "febe_channel"))
-"""What functions look up in the session."""
 
 
 class Live:

@@ -118,6 +118,12 @@ PROTOTYPES = {
 }
 """Tables that each snapshot may have rows of its own in."""
 
+LOOKED_UP = frozenset(("febe_setting_now", "febe_channel"))
+"""What functions look up in the session."""
+
+FILES = frozenset(("febe_argument", "febe_encoding", "febe_function", "febe_keyword", "febe_setting", "febe_token"))
+"""Tables of built-in rows that are no catalogs."""
+
 _WORD = re.compile(r"\b(?:builtin\.)?((?:pg|febe|f)_\w+)")
 
 
@@ -134,9 +140,14 @@ def needs(name: str) -> frozenset[str]:
     for word in set(_WORD.findall(text)) - {name}:
         if word in VIEWS or word.startswith(functions.PREFIX):
             found |= needs(word)
-        elif word in PROTOTYPES or word.startswith("pg_"):
+        elif word in PROTOTYPES or word in FILES or word.startswith("pg_"):
             found.add(word)
     return frozenset(found)
+
+
+def named(sql: str) -> set[str]:
+    """The catalogs and tables of ours that a query of ours names."""
+    return set(_WORD.findall(sql))
 
 
 def statements() -> list[str]:

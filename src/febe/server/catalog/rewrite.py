@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from febe.server.catalog import builtin, functions
+from febe.server.catalog import builtin, functions, lookups
 from febe.server.catalog.empty import UNANSWERED
 from febe.server.catalog.expressions import Expressions
 from febe.server.catalog.nodes import (
@@ -26,7 +26,7 @@ from febe.server.catalog.nodes import (
     output_name,
 )
 from febe.server.catalog.normalize import normalize
-from febe.server.catalog.scope import Columns, Scope, element, function_types
+from febe.server.catalog.scope import Columns, Scope, element, function_type
 from febe.server.engine import EngineError
 
 LIVE = frozenset(("pg_settings", "pg_stat_activity", "pg_prepared_statements", "pg_cursors"))
@@ -47,6 +47,9 @@ class Rewritten:
     relations: set[str] = field(default_factory=set)
     views: set[str] = field(default_factory=set)
     parameters: dict[int, str] = field(default_factory=dict)
+    parametrized: bool = False
+    volatile: bool = False
+    """Its rows may be others at every execution."""
 
 
 def rewrite(sql: str) -> Rewritten:
@@ -74,7 +77,9 @@ class _Walk(Expressions):
             raise NotOurs
         if not self.relations and not self.views and not self.system:
             raise NotOurs
-        return Rewritten(tree.sql(dialect="duckdb"), columns, self.relations, self.views, self.parameters)
+        return Rewritten(tree.sql(dialect="duckdb"), columns, self.relations, self.views, self.parameters,
+                         tree.find(exp.Parameter) is not None,
+                         self.volatile or bool(self.relations & (LIVE | lookups.LOOKED_UP)))
 
     # Queries
 
@@ -244,7 +249,7 @@ class _Walk(Expressions):
         elif name.startswith("pg_"):
             raise self.unknown(name)
         else:
-            scope.add(node.alias or name, [(names[0] if names else node.alias or name, function_types().get(name))])
+            scope.add(node.alias or name, [(names[0] if names else node.alias or name, function_type(name))])
 
     def table(self, node: exp.Table, tables: dict[str, Columns]) -> tuple[Columns, int]:
         name, schema = node.name, node.db

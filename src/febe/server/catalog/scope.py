@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -83,30 +83,35 @@ def array(kind: str | None) -> str | None:
     return f"_{kind}" if kind is not None and not kind.startswith("_") else None
 
 
-@cache
-def function_types() -> dict[str, str]:
+@lru_cache(1024)
+def function_type(name: str) -> str | None:
     """What a built-in function returns, where all of its name return the same."""
-    rows = builtin.store().rows(
-        "SELECT proname, any_value(t.typname) FROM builtin.pg_proc p JOIN builtin.pg_type t ON t.oid = p.prorettype "
-        "WHERE t.typtype <> 'p' OR t.typname = 'void' GROUP BY proname HAVING count(DISTINCT prorettype) = 1")
-    return {str(name): str(kind) for name, kind in rows}
+    rows = builtin.store().rows("SELECT result FROM builtin.febe_function WHERE name = ?", [name])
+    return rows[0][0] if rows else None
 
 
-@cache
-def reg_names() -> dict[str, dict[str, int]]:
-    """The built-in objects that a literal of a reg type may name."""
-    found: dict[str, dict[str, int]] = {}
-    for kind, table, name, namespace in (("regclass", "pg_class", "relname", "relnamespace"),
-                                         ("regtype", "pg_type", "typname", "typnamespace")):
+@lru_cache(1024)
+def function_exists(name: str) -> bool:
+    """Whether PostgreSQL has a function of this name."""
+    return bool(builtin.store().rows("SELECT 1 FROM builtin.febe_function WHERE name = ?", [name]))
+
+
+@lru_cache(1024)
+def built_in(kind: str, text: str) -> int | None:
+    """The OID of the built-in object that a literal of a reg type names; None: it names none, or not one alone."""
+    schema, _, name = text.rpartition(".")
+    if kind == "regnamespace":
+        return {"pg_catalog": 11, "pg_toast": 99}.get(text)
+    if kind == "regproc" and schema in ("", "pg_catalog"):
+        rows = builtin.store().rows("SELECT oid FROM builtin.febe_function WHERE name = ? AND oid IS NOT NULL", [name])
+    elif kind in _NAMED:
+        table, column, namespace = _NAMED[kind]
         rows = builtin.store().rows(
-            f"SELECT o.{name}, n.nspname, o.oid FROM builtin.{table} o JOIN builtin.pg_namespace n "
-            f"ON n.oid = o.{namespace}")
-        names = {f"{schema}.{one}": int(oid) for one, schema, oid in rows}
-        names |= {str(one): int(oid) for one, schema, oid in rows if schema == "pg_catalog"}
-        found[kind] = names
-    rows = builtin.store().rows("SELECT proname, any_value(oid) FROM builtin.pg_proc GROUP BY proname "
-                                "HAVING count(*) = 1")
-    found["regproc"] = {str(one): int(oid) for one, oid in rows}
-    found["regproc"] |= {f"pg_catalog.{one}": oid for one, oid in found["regproc"].items()}
-    found["regnamespace"] = {"pg_catalog": 11, "pg_toast": 99}
-    return found
+            f"SELECT o.oid FROM builtin.{table} o JOIN builtin.pg_namespace n ON n.oid = o.{namespace} "
+            f"WHERE o.{column} = ? AND n.nspname = ?", [name, schema or "pg_catalog"])
+    else:
+        rows = []
+    return int(rows[0][0]) if rows else None
+
+
+_NAMED = {"regclass": ("pg_class", "relname", "relnamespace"), "regtype": ("pg_type", "typname", "typnamespace")}

@@ -35,8 +35,10 @@ class Snapshot:
 
     def ensure(self, names: Iterable[str]) -> None:
         """Have these catalogs ready."""
+        wanted = set(names)
+        self.store.fill(wanted)
         with self._lock:
-            for name in names:
+            for name in wanted:
                 if name not in self._made:
                     self._make(name)
                     self._made.add(name)
