@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -25,6 +26,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 import febe
+from febe.cli.commands import febe as febe_command
 from febe.engines.duckdb import DuckDBEngine
 from febe.errors import PostgresError
 from febe.server import Listener, StatementEvent, Telemetry
@@ -301,6 +303,25 @@ class TestServe:
         assert [line.get("event") for line in found if "event" in line] == ["opened", "statement", "closed"]
         assert not any("secret" in line for line in server.printed)
 
+    def test_metrics_of_several_processes(self) -> None:
+        """Whichever worker answers, it answers for all."""
+        options = ["--workers", "2", "--read-only", "--metrics", "0"]
+        with febe_servers.running(options=options) as server:
+            connections = [febe.connect(server.dsn("ann")) for _ in range(4)]
+            for connection in connections:
+                connection.execute("select * from range(3)")
+            place = next(line.split()[-1] for line in server.printed if "/metrics" in line)
+            for _ in range(6):
+                with urlopen(place, timeout=10) as page:
+                    said = page.read().decode()
+                for line in ("febe_connections_total 4.0", 'febe_statements_total{kind="Query"} 4.0',
+                             "febe_rows_total 12.0", 'febe_sessions{state="idle"} 4.0', "febe_places_taken 4.0"):
+                    assert line in said
+                with urlopen(place.replace("/metrics", "/health"), timeout=10) as page:
+                    assert json.load(page)["status"] == "ok"
+            for connection in connections:
+                connection.close()
+
     def test_statements_of_several_processes(self) -> None:
         options = ["--workers", "2", "--read-only", "--log-statements", "0", "--log-format", "json"]
         with febe_servers.running(options=options) as server, febe.connect(server.dsn("ann")) as connection:
@@ -340,7 +361,6 @@ main()
 
     @pytest.mark.parametrize("options", [["--metrics", "nowhere"], ["--metrics", "1:99999"],
                                          ["--log-statements", "-1"],
-                                         ["--metrics", "0", "--workers", "2"]])
+                                         ["--metrics", "0", "--process-per-session", "--read-only"]])
     def test_options_that_make_no_sense(self, options: list[str]) -> None:
-        with pytest.raises(febe_servers.StartFailed), febe_servers.running(options=options):
-            pass
+        assert CliRunner().invoke(febe_command, ["serve", *options]).exit_code == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -37,10 +40,9 @@ def telemetry_options(command: F) -> F:
     def wrapped(*, metrics: str | None, otel: bool, log_statements: float | None, **others: Any) -> Any:
         telemetry: list[Telemetry] = []
         if metrics is not None:
-            if others.get("workers") is not None or others.get("process_per_session"):
-                raise click.UsageError("--metrics counts what one process does: not with --workers or "
-                                       "--process-per-session")
-            telemetry.append(_metrics(metrics))
+            if others.get("process_per_session"):
+                raise click.UsageError("--metrics would have a file for each process: not with --process-per-session")
+            telemetry.append(_metrics(metrics, shared=others.get("workers") is not None))
         if otel:
             telemetry.append(_traces())
         if log_statements is not None:
@@ -60,16 +62,24 @@ def start_logging(log_format: str, *, quiet: bool) -> None:
     logging.getLogger("febe.server.statements").setLevel(logging.INFO)
 
 
-def _metrics(place: str) -> Telemetry:
+def _metrics(place: str, *, shared: bool) -> Telemetry:
     host, _, port = place.rpartition(":")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise click.BadParameter(f"{place!r} is no [HOST:]PORT", param_hint="--metrics")
+    if shared and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        # The workers count into files of this directory, which goes when this process does.
+        folder = tempfile.TemporaryDirectory(prefix="febe-metrics-")
+        atexit.register(folder.cleanup)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
     try:
         from febe.server.telemetry.metrics import Metrics
     except ImportError:
         raise click.ClickException("--metrics needs the package prometheus-client: pip install 'febe[metrics]'") \
             from None
-    return Metrics(host.strip("[]") or "127.0.0.1", int(port))
+    try:
+        return Metrics(host.strip("[]") or "127.0.0.1", int(port))
+    except OSError as failure:
+        raise click.ClickException(f"--metrics: cannot listen on {place}: {failure.strerror or failure}") from None
 
 
 def _traces() -> Telemetry:

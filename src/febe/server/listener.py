@@ -90,6 +90,10 @@ class Listener:
             # Everybody on this machine, as on TCP's loopback (unix_socket_permissions is 0777 by default).
             path.chmod(0o777)
             self._socket_file = path
+        await self.begin()
+
+    async def begin(self) -> None:
+        """Have it told that clients can come; `listen` does it.  Errors: OSError, and the listener is closed."""
         if self._service.telemetry is not None:
             try:
                 self._service.telemetry.started(self)

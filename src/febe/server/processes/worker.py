@@ -77,6 +77,7 @@ async def _serve(service: Service, link: Link, orders: Mapping[str, Callable[...
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     ending = loop.create_task(end(listener, asked, grace))
     if client is None:
+        await listener.begin()
         link.tell("ready")
         await ending
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import socket
 import threading
 from collections import Counter as Count
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from febe.server.activity import Backend
@@ -32,13 +35,16 @@ _CLIENT_SECONDS = 10.0
 class Metrics(Telemetry):
     """Counts, and with an address (`host`, `port`; 0 takes a free one) answers at /metrics and /health.
 
-    `port` is the one it got.
+    `port` is the one it got.  Where PROMETHEUS_MULTIPROC_DIR names a directory (from before prometheus_client is
+    imported), the workers of a server add up what they count there, and any of them answers for all.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        if not self._is_shared:  # else it would be whichever process answers
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
         self._opened = self._counter("febe_connections", "Sessions that have begun.")
         self._refused = self._counter("febe_connections_refused", "Clients that were not let in.", "sqlstate")
         self._statements = self._counter("febe_statements", "Statements that have been answered.", "kind")
@@ -47,6 +53,14 @@ class Metrics(Telemetry):
         self._seconds = Histogram("febe_statement_duration_seconds", "How long statements have taken.",
                                   registry=self.registry, buckets=BUCKETS)
         self._host, self.port = host, port
+        self._place: socket.socket | None = None
+        if self._is_shared and port is not None:
+            # Bound before there are workers, so that all of them have the same port.
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._place = socket.socket(family, socket.SOCK_STREAM)
+            self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._place.bind((host, port))
+            self.port = self._place.getsockname()[1]
         self._endpoint: _Endpoint | None = None
         self._gauges: _Sessions | None = None
 
@@ -56,9 +70,14 @@ class Metrics(Telemetry):
     def started(self, listener: Listener) -> None:
         """Begin to answer.  Errors: OSError."""
         self._gauges = _Sessions(listener)
-        self.registry.register(self._gauges)
+        registry = self.registry
+        if self._is_shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(self._gauges)
         if self.port is not None:
-            self._endpoint = _Endpoint(self._host, self.port, self.registry, listener, asyncio.get_running_loop())
+            server = _SharedServer if self._is_shared else _Server
+            self._endpoint = _Endpoint(self._host, self.port, registry, listener, asyncio.get_running_loop(), server)
             self.port = self._endpoint.port
             logger.info("metrics at http://%s:%s/metrics", self._host, self.port)
 
@@ -67,9 +86,9 @@ class Metrics(Telemetry):
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint = None
-        if self._gauges is not None:
+        if self._gauges is not None and not self._is_shared:
             self.registry.unregister(self._gauges)
-            self._gauges = None
+        self._gauges = None
 
     def opened(self, client: Backend) -> None:
         """Count it."""
@@ -96,18 +115,24 @@ class _Sessions(Collector):
         self._listener = listener
 
     def collect(self) -> Iterator[Any]:
-        found = Count(backend.state for backend in self._listener.shared.activity.all())
+        # of all processes, where there are several
+        everybody = self._listener.shared.activity.all()
+        found = Count(backend.state for backend in everybody)
         sessions = GaugeMetricFamily("febe_sessions", "Sessions, as the column state of pg_stat_activity has them.",
                                      labels=["state"])
         for state in ("active", "idle", "idle in transaction", "idle in transaction (aborted)"):
             sessions.add_metric([state], found[state])
         yield sessions
         yield GaugeMetricFamily("febe_places", "How many sessions there may be.", self._listener.places)
-        yield GaugeMetricFamily("febe_places_taken", "How many of the places are taken.", self._listener.sessions)
+        yield GaugeMetricFamily("febe_places_taken", "How many of the places are taken.", len(everybody))
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _SharedServer(_Server):
+    allow_reuse_port = True
 
 
 class _Handler(WSGIRequestHandler):
@@ -121,11 +146,11 @@ class _Endpoint:
     """Answers over HTTP, in threads of its own: an event loop that hangs is what it has to tell of."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, listener: Listener,
-                 loop: asyncio.AbstractEventLoop) -> None:
+                 loop: asyncio.AbstractEventLoop, server: type[_Server]) -> None:
         self._metrics = make_wsgi_app(registry)
         self._listener = listener
         self._loop = loop
-        self._server = make_server(host, port, self._answer, _Server, _Handler)
+        self._server = make_server(host, port, self._answer, server, _Handler)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
         self._thread.start()
