@@ -35,6 +35,7 @@ WORDS = {
     r"AsyncIterable, ": "",
     r"\brun_asyncio\b": "run_blocking",
     r"client\.asynchronous\b": "client.blocking",
+    r"client\.asynchronous_held\b": "client.blocking_held",
     r"Awaitable\[(\w+)\]": r"\1",
     r"Awaitable, ": "",
     r"by KeyboardInterrupt or a cancellation,": "by KeyboardInterrupt,",
@@ -42,7 +43,9 @@ WORDS = {
     r"\btask\b": "thread",
     r"\btasks\b": "threads",
 }
-TRIO = {r"\brun_asyncio\b": "run_trio", r"client\.asynchronous\b": "client.structured", r"febe\.aio\b": "febe.trio"}
+TRIO = {r"\brun_asyncio\b": "run_trio", r"client\.asynchronous\b": "client.structured",
+        r"client\.asynchronous_held\b": "client.structured_held",
+        r"febe\.aio\b": "febe.trio"}
 
 
 def blocking(source: str) -> str:
@@ -79,6 +82,8 @@ FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
     ("asynchronous.py", "structured.py", "The face of the client for trio.", structured),
     ("asynchronous_pool.py", "blocking_pool.py", "The pool of the blocking face.", blocking),
     ("asynchronous_pool.py", "structured_pool.py", "The pool of the face for trio.", structured),
+    ("asynchronous_held.py", "blocking_held.py", "What the blocking face holds open at the server.", blocking),
+    ("asynchronous_held.py", "structured_held.py", "What the face for trio holds open at the server.", structured),
     ("asynchronous_retry.py", "blocking_retry.py", "Transactions that are run again: the blocking face's.", blocking),
     ("asynchronous_retry.py", "structured_retry.py", "Transactions that are run again: trio's.", structured),
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from febe.client.blocking_pool import Pool
     from febe.client.blocking_retry import retry
     from febe.errors import Error, PostgresError
+    from febe.flows.compose import Name, Query, named, sql
     from febe.flows.into import scalar
 
 __version__ = "0.1.0.dev0"
@@ -28,7 +29,9 @@ _PLACES = {
     "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
     "Pool": "febe.client.blocking_pool", "connect": "febe.client.blocking", "Error": "febe.errors",
     "PostgresError": "febe.errors",
-    "Row": "febe._kernel.row", "retry": "febe.client.blocking_retry", "scalar": "febe.flows.into",
+    "Name": "febe.flows.compose", "Query": "febe.flows.compose", "named": "febe.flows.compose",
+    "sql": "febe.flows.compose", "Row": "febe._kernel.row", "retry": "febe.client.blocking_retry",
+    "scalar": "febe.flows.into",
 }
 
 
@@ -45,5 +48,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-__all__ = ["Connection", "Error", "Pool", "PostgresError", "PreparedStatement", "Row", "__version__", "aio", "connect",
-           "dbapi", "errors", "events", "kernel", "oauth", "retry", "scalar"]
+__all__ = ["Connection", "Error", "Name", "Pool", "PostgresError", "PreparedStatement", "Query", "Row", "__version__",
+           "aio", "connect", "dbapi", "errors", "events", "kernel", "named", "oauth", "retry", "scalar", "sql"]

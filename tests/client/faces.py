@@ -54,12 +54,13 @@ class Awaited:
 
 
 _AT_ONCE = ("acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
-            "copy_out", "copy_out_arrow", "copy_out_bytes", "listen")
+            "copy_out", "copy_out_arrow", "copy_out_bytes", "listen", "cursor", "large_object")
+_MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held")
 
 
 def _wrapped(made: Any) -> Any:
     module = type(made).__module__
-    return Awaited(made) if module in (blocking.__name__, "febe.client.blocking_pool") else made
+    return Awaited(made) if module in _MODULES else made
 
 
 async def _later(found: Any, args: Any, options: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from febe._kernel.row import Row
 from febe.client.options import Target
 from febe.flows import query
+from febe.flows.compose import Sql, settled
 from febe.flows.listen import Listener
 from febe.flows.pipeline import Reply
 from febe.flows.prepare import Statement, discard
@@ -114,24 +115,24 @@ class BasePipeline:
     def __init__(self) -> None:
         self._replies: list[Reply[Any]] = []
 
-    def fetch(self, sql: str, *args: object) -> Reply[list[Row]]:
+    def fetch(self, sql: Sql, *args: object) -> Reply[list[Row]]:
         """All rows of a statement."""
         return self._add(sql, args, query.ALL)
 
-    def fetchrow(self, sql: str, *args: object) -> Reply[Row | None]:
+    def fetchrow(self, sql: Sql, *args: object) -> Reply[Row | None]:
         """The first row of a statement."""
         return self._add(sql, args, query.FIRST)
 
-    def fetchval(self, sql: str, *args: object) -> Reply[Any]:
+    def fetchval(self, sql: Sql, *args: object) -> Reply[Any]:
         """The first value of a statement's first row."""
         return self._add(sql, args, query.VALUE)
 
-    def execute(self, sql: str, *args: object) -> Reply[Result]:
+    def execute(self, sql: Sql, *args: object) -> Reply[Result]:
         """The command tag of a statement, with its rows."""
         return self._add(sql, args, query.RESULT)
 
-    def _add(self, sql: str, args: tuple[object, ...], give: query.Give[T]) -> Reply[T]:
-        self._replies.append(reply := Reply(sql, args, give))
+    def _add(self, sql: Sql, args: tuple[object, ...], give: query.Give[T]) -> Reply[T]:
+        self._replies.append(reply := Reply(*settled(sql, args), give))
         return reply
 
 

@@ -13,10 +13,25 @@ from febe._kernel.row import Row
 from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
 from febe.client.options import Options, resolve
 from febe.client.run_trio import open_session, runner
-from febe.flows import arrow, close, copy, copy_arrow, many, pipeline, prepare, query, transaction
+from febe.client.structured_held import Cursor, LargeObject
+from febe.flows import (
+    arrow,
+    close,
+    copy,
+    copy_arrow,
+    cursor,
+    function,
+    large_object,
+    many,
+    pipeline,
+    prepare,
+    query,
+    transaction,
+)
+from febe.flows.compose import Sql
 from febe.flows.into import Make, factory
 from febe.flows.listen import Listener
-from febe.flows.prepare import Statement
+from febe.flows.prepare import Description, Statement
 from febe.flows.query import Flow
 from febe.flows.result import Result
 from febe.flows.session import Session
@@ -55,22 +70,22 @@ class Connection(BaseConnection, Generic[R]):
         """
         return Connection(self._session, factory(target))
 
-    def fetch(self, sql: str, *args: object) -> Flow[list[R]]:
+    def fetch(self, sql: Sql, *args: object) -> Flow[list[R]]:
         """Run a statement with parameters `$1`, `$2` ... and return its rows.
 
         Errors: PostgresError, EncodeError, DecodeError, NotSupported for COPY, ConnectionLost.
         """
         return self._run(query.fetch(self._session, sql, args, self._make))
 
-    def fetchrow(self, sql: str, *args: object) -> Flow[R | None]:
+    def fetchrow(self, sql: Sql, *args: object) -> Flow[R | None]:
         """Run a statement and return its first row, None if there is none.  Errors: as `fetch`."""
         return self._run(query.fetchrow(self._session, sql, args, self._make))
 
-    def fetchval(self, sql: str, *args: object) -> Flow[Any]:
+    def fetchval(self, sql: Sql, *args: object) -> Flow[Any]:
         """Run a statement and return the first value of its first row, None if there is none.  Errors: as `fetch`."""
         return self._run(query.fetchval(self._session, sql, args))
 
-    def execute(self, sql: str, *args: object) -> Flow[Result]:
+    def execute(self, sql: Sql, *args: object) -> Flow[Result]:
         """Run and return the command tag, such as `INSERT 0 1`, with the rows and columns that came before it.
 
         Without parameters `sql` may hold several statements: `results` has what each gave.  Errors: as `fetch`.
@@ -88,21 +103,21 @@ class Connection(BaseConnection, Generic[R]):
         """Run a statement as `executemany` does, and return the rows of all of them in order."""
         return self._run(many.fetchmany(self._session, sql, sets))
 
-    def stream(self, sql: str, *args: object, size: int = 1000) -> Stream:
+    def stream(self, sql: Sql, *args: object, size: int = 1000) -> Stream:
         """Run a statement and take its rows in batches of at most `size`: `async with` it, then `async for` batch.
 
         Outside of a transaction block nothing else can be asked meanwhile on this connection.
         """
         return Stream(self, Batches(self._session, sql, args, size))
 
-    def fetch_arrow(self, sql: str, *args: object, options: ArrowOptions | None = None) -> Flow[ArrowTable]:
+    def fetch_arrow(self, sql: Sql, *args: object, options: ArrowOptions | None = None) -> Flow[ArrowTable]:
         """Run a statement and return its rows as an Arrow table, which Polars, pandas, pyarrow and DuckDB take.
 
         Errors: as `fetch`; ArrowError for a type that has no place in Arrow.
         """
         return self._run(arrow.fetch_arrow(self._session, sql, args, options))
 
-    def fetch_numpy(self, sql: str, *args: object, options: ArrowOptions | None = None
+    def fetch_numpy(self, sql: Sql, *args: object, options: ArrowOptions | None = None
                     ) -> Flow[dict[str, numpy.ndarray[Any, Any]]]:
         """Run a statement and return its columns as numpy arrays, masked ones where there are NULLs.
 
@@ -110,7 +125,7 @@ class Connection(BaseConnection, Generic[R]):
         """
         return self._run(arrow.fetch_numpy(self._session, sql, args, options))
 
-    def stream_arrow(self, sql: str, *args: object, size: int = 1 << 16, options: ArrowOptions | None = None) -> Stream:
+    def stream_arrow(self, sql: Sql, *args: object, size: int = 1 << 16, options: ArrowOptions | None = None) -> Stream:
         """Run a statement as `stream` does, each batch an Arrow table of at most `size` rows."""
         return Stream(self, Batches(self._session, sql, args, size, arrow.Reader(options, size)))
 
@@ -169,6 +184,41 @@ class Connection(BaseConnection, Generic[R]):
     def listen(self, *channels: str) -> Notifications:
         """Listen to channels: `async with` it, then `async for` notification."""
         return Notifications(self, Listener(self._session, channels))
+
+    def describe(self, sql: Sql) -> Flow[Description]:
+        """What a statement takes and gives, without running it and without leaving it at the server.
+
+        Errors: PostgresError.
+        """
+        return self._run(prepare.described(self._session, sql))
+
+    def cursor(self, sql: Sql, *args: object, scroll: bool | None = None, hold: bool = False,
+               name: str | None = None) -> Cursor[R]:
+        """A query whose result stays at the server: `async with` it, then fetch from it.
+
+        It belongs to the transaction block it is made in; with `hold` it needs none and outlives one.
+        """
+        return Cursor(self._run, cursor.Cursor(self._session, sql, args, self._make, scroll=scroll, hold=hold,
+                                               name=name))
+
+    def call(self, name: str, *args: object) -> Flow[Any]:
+        """Call a function by the function call sub-protocol, which has no SQL and no plan, and return its result.
+
+        Where several have the name, `name(type, ...)` says which.  Errors: PostgresError, EncodeError, DecodeError.
+        """
+        return self._run(function.call_named(self._session, name, args))
+
+    def large_object(self, oid: int, mode: str = "r") -> LargeObject:
+        """A large object as a file: `async with` it.  The mode is `r`, `r+`, or `w` or `w+`, which empty it first."""
+        return LargeObject(self._run, large_object.LargeObject(self._session, oid, mode))
+
+    def create_large_object(self, oid: int = 0) -> Flow[int]:
+        """Make an empty large object, with this OID or with any; return its OID.  Errors: PostgresError."""
+        return self._run(large_object.create(self._session, oid))
+
+    def unlink_large_object(self, oid: int) -> Flow[None]:
+        """Delete a large object.  Errors: PostgresError."""
+        return self._run(large_object.unlink(self._session, oid))
 
     async def prepare(self, sql: str) -> PreparedStatement[R]:
         """Prepare a statement for the session's lifetime.  Errors: PostgresError, ConnectionLost."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy
 
     from febe.flows.answer import Answer
+    from febe.flows.compose import Sql
     from febe.flows.prepare import Statement
     from febe.flows.session import Session
     from febe.protocol.simple import FieldDescription
@@ -44,7 +45,7 @@ def _table(answer: Answer) -> ArrowTable:
     return table(answer.builder, answer.rows)
 
 
-def fetch_arrow(session: Session, what: str | Statement, args: tuple[object, ...],
+def fetch_arrow(session: Session, what: Sql | Statement, args: tuple[object, ...],
                 options: ArrowOptions | None = None) -> Flow[ArrowTable]:
     """All rows, as an Arrow table."""
     return run(session, what, args, Give(_table, reader=Reader(options)))
@@ -56,7 +57,7 @@ def _arrays(answer: Answer) -> dict[str, numpy.ndarray[Any, Any]]:
     return numpy_columns(_table(answer))
 
 
-def fetch_numpy(session: Session, what: str | Statement, args: tuple[object, ...],
+def fetch_numpy(session: Session, what: Sql | Statement, args: tuple[object, ...],
                 options: ArrowOptions | None = None) -> Flow[dict[str, numpy.ndarray[Any, Any]]]:
     """All rows, a numpy array for each column."""
     return run(session, what, args, Give(_arrays, reader=Reader(options)))

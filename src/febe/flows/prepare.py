@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from struct import pack
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,7 @@ from febe._kernel.parameters import ParameterEncoder
 from febe._kernel.row import row_type
 from febe._kernel.rows import RowDecoder
 from febe.flows.answer import Answer, DecodeRun, ask, converse
+from febe.flows.compose import Sql, settled
 from febe.flows.errors import DecodeError, EncodeError
 from febe.flows.introspect import introspect
 from febe.flows.session import Session
@@ -199,7 +200,16 @@ def _counted(number: int) -> str:
     return "no parameters" if number == 0 else "1 parameter" if number == 1 else f"{number} parameters"
 
 
-class Description(Answer):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a statement takes and gives: the names of its parameters' types, `$1` first, and its result's columns."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    columns: tuple[FieldDescription, ...]
+
+
+class Described(Answer):
     """The answer to Parse and Describe."""
 
     def __init__(self, session: Session) -> None:
@@ -258,7 +268,7 @@ async def _describe(session: Session, statement: Statement) -> None:
     out += Parse(statement=name, query=statement.sql, parameter_types=[]).encode()
     out += Describe(kind="S", name=name).encode() + _SYNC
     states = (State.CLOSE,) * len(closed) + (State.PARSE, State.DESCRIBE_STATEMENT, State.SYNC)
-    answer = Description(session)
+    answer = Described(session)
     del session.discarded[:len(closed)]
     await converse(session, states, out, answer)
     answer.check()
@@ -288,6 +298,15 @@ async def prepare(session: Session, sql: str) -> Statement:
     return statement
 
 
+async def described(session: Session, sql: Sql) -> Description:
+    """What there is to know of a statement, which is not kept.  Errors: as `describe`."""
+    statement = Statement(settled(sql, ())[0], False)
+    await session.admission()
+    await describe(session, statement)
+    return Description(sql=statement.sql, parameters=tuple([codec.name for codec in statement.parameters]),
+                       columns=tuple(statement.columns))
+
+
 def discard(session: Session, statement: Statement) -> None:
     """Have the server forget a statement with the next Parse."""
     if statement.is_known:
@@ -306,5 +325,5 @@ async def close_statement(session: Session, statement: Statement) -> None:
     answer.check()
 
 
-__all__ = ["Flight", "Statement", "cached", "close_statement", "decoder", "describe", "discard", "format_codes",
-           "prepare"]
+__all__ = ["Description", "Flight", "Statement", "cached", "close_statement", "decoder", "describe", "described",
+           "discard", "format_codes", "prepare"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from febe.flows.answer import Answer, converse
+from febe.flows.compose import Sql, settled
 from febe.flows.errors import EncodeError
 from febe.flows.into import Make
 from febe.flows.introspect import introspect
@@ -69,13 +70,15 @@ VALUE: Give[Any] = Give(lambda answer: next(iter(answer.rows[0]), None) if answe
 RESULT = Give(lambda answer: Result(answer.tag, answer.rows or [], answer.columns), tagged=True)
 
 
-def run(session: Session, what: str | Statement, args: tuple[object, ...], give: Give[T]) -> Flow[T]:
+def run(session: Session, what: Sql | Statement, args: tuple[object, ...], give: Give[T]) -> Flow[T]:
     """Run SQL by way of the statement cache, or a prepared statement, and return what `give` makes of the answer.
 
     No row limit is sent where one row is wanted: the statement runs to its end as it does otherwise, and may run in
     parallel.  A statement that went stale is described again and run once more, unless the error has failed a
     transaction.  Errors: PostgresError, EncodeError, DecodeError, NotSupported; the session goes on.
     """
+    if not isinstance(what, str) and not isinstance(what, Statement):
+        what, args = settled(what, args)
     return (_run if session.watch is None else _watched)(session, what, args, give)
 
 
@@ -223,27 +226,31 @@ async def last(session: Session, sql: str) -> Result:
 
 # Plain functions: a coroutine around another would cost on every resumption.
 
-def fetch(session: Session, what: str | Statement, args: tuple[object, ...], make: Make[T] | None = None
+def fetch(session: Session, what: Sql | Statement, args: tuple[object, ...], make: Make[T] | None = None
           ) -> Flow[list[T]]:
     """All rows."""
     return run(session, what, args, ALL if make is None else all_rows(make))
 
 
-def fetchrow(session: Session, what: str | Statement, args: tuple[object, ...], make: Make[T] | None = None
+def fetchrow(session: Session, what: Sql | Statement, args: tuple[object, ...], make: Make[T] | None = None
              ) -> Flow[T | None]:
     """The first row, or None; the rest is read and dropped."""
     return run(session, what, args, FIRST if make is None else first_row(make))
 
 
-def fetchval(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Any]:
+def fetchval(session: Session, what: Sql | Statement, args: tuple[object, ...]) -> Flow[Any]:
     """The first value of the first row, or None."""
     return run(session, what, args, VALUE)
 
 
-def execute(session: Session, what: str | Statement, args: tuple[object, ...]) -> Flow[Result]:
+def execute(session: Session, what: Sql | Statement, args: tuple[object, ...]) -> Flow[Result]:
     """The result; SQL without parameters is a simple query and may be several statements, the last of which counts."""
     if args or isinstance(what, Statement):
         return run(session, what, args, RESULT)
+    if not isinstance(what, str):
+        what, args = settled(what, args)
+        if args:
+            return run(session, what, args, RESULT)
     return last(session, what)
 
 

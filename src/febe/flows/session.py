@@ -18,6 +18,7 @@ from febe.types.registry import TYPES, Registry
 
 if TYPE_CHECKING:
     from febe.flows.answer import Answer, Between
+    from febe.flows.function import Function
     from febe.flows.listen import Listener
     from febe.flows.port import Signal, Stream
     from febe.flows.prepare import Statement
@@ -60,6 +61,8 @@ class Session:
         self.statement_cache_size = statement_cache_size
         self.statements: OrderedDict[str, Statement] = OrderedDict()
         self.latest: Statement | None = None
+        self.functions: dict[str, Function] = {}
+        """Those that were called, as the catalog describes them."""
         self.discarded: list[str] = []
         self.pooled: bool | None = False
         self.probing = False
@@ -99,6 +102,7 @@ class Session:
                 self.discarded.append(statement.name)
             statement.forget()
         self.statements.clear()
+        self.functions.clear()
         self.latest = None
         if not tag.startswith(("CREATE", "DISCARD", "DEALLOCATE")):
             self.types.forget()  # a field may have another name now

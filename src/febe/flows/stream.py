@@ -7,6 +7,7 @@ from typing import Any
 
 from febe.flows.answer import Answer, ask, converse, settle
 from febe.flows.arrow import table
+from febe.flows.compose import Sql, settled
 from febe.flows.many import ready
 from febe.flows.part import Part, end
 from febe.flows.prepare import Statement
@@ -27,13 +28,16 @@ class Batches:
     Outside of one Sync would end it: nothing else is asked on the connection until the last batch.
     """
 
-    def __init__(self, session: Session, what: str | Statement, args: tuple[object, ...], size: int,
+    def __init__(self, session: Session, what: Sql | Statement, args: tuple[object, ...], size: int,
                  reader: Callable[[Any, Any], Any] | None = None) -> None:
         if size < 1:
             raise ValueError("a batch holds at least one row")
         self.session = session
-        self.what = what
-        self.args = args
+        self.what: str | Statement
+        if isinstance(what, Statement):
+            self.what, self.args = what, args
+        else:
+            self.what, self.args = settled(what, args)
         self.size = size
         self.reader = reader
         self.columns: tuple[Any, ...] = ()
