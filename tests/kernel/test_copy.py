@@ -189,3 +189,50 @@ def assembled(kernel: SimpleNamespace, seed: int) -> Any:
 def test_lines_of_columns_agree(seed: int) -> None:
     assert COMPILED is not None
     assert assembled(COMPILED, seed) == assembled(SOURCE, seed)
+
+
+class Whole(int):
+    """No plain int."""
+
+
+class Word(str):
+    """No plain str."""
+
+
+class Real(float):
+    """No plain float."""
+
+
+INTEGERS = [0, -1, True, Whole(7), 2**15, -(2**31), 2**31 - 1, 2**31, 2**63 - 1, -(2**63), 2**63, -(2**80), 1.0, "1"]
+DIRECT = {
+    "int4": INTEGERS, "int8": INTEGERS,
+    "float8": [0.0, -0.0, float("inf"), Real(1.5), 3, Whole(3), True, "1", 10**400],
+    "text": ["", "plain", "é", "😀", "a\0b", Word("sub"), b"bytes", "\ud800", 5, "x" * 10_000],
+}
+
+
+def binary(kernel: SimpleNamespace, name: str, value: object) -> Any:
+    columns = [FAMILIES[name] + 1, INT4 + 1]
+    encoder = kernel.copy_encode.CopyRowEncoder(columns, 2, 1, 9, 34, 34, b"", None, b"\0\0", None)
+    return outcome(lambda: encoder.encode_some(b"", iter([(value, 1), (None, None), (value, 2)]), 1 << 30))
+
+
+@pytest.mark.skipif(COMPILED is None, reason="no compiled kernel is loaded")
+@pytest.mark.parametrize("name", DIRECT)
+def test_values_written_directly_agree(name: str) -> None:
+    for value in DIRECT[name]:
+        assert repr(binary(COMPILED, name, value)) == repr(binary(SOURCE, name, value))
+
+
+@pytest.mark.parametrize("kernel", [one for one in (COMPILED, SOURCE) if one is not None], ids=lambda one: one.KIND)
+def test_values_written_directly_are_those_of_the_codec(kernel: SimpleNamespace) -> None:
+    for name, values in DIRECT.items():
+        for value in values:
+            want = outcome(lambda name=name, value=value: kernel.encode.encode_value(FAMILIES[name] + 1, value))
+            found = binary(kernel, name, value)
+            if isinstance(want, bytes):
+                row = pack("!hi", 2, len(want)) + want
+                assert bytes(found[0][5:]) == b"".join(
+                    [row + pack("!ii", 4, 1), pack("!hii", 2, -1, -1), row + pack("!ii", 4, 2)])
+            else:
+                assert found[0] == "ValueEncodeError" and want[1] in found[1]

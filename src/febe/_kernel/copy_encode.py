@@ -11,16 +11,26 @@ try:
 except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
+from febe._kernel import kinds
 from febe._kernel.copy_fields import DEFAULT
 from febe._kernel.encode import codes_of
 from febe._kernel.errors import MalformedRow, ValueEncodeError
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.encode import encode_cell, gather, put_cells
-    from cython.cimports.febe._kernel.wire import put, put16, put32
+    from cython.cimports.febe._kernel.encode import encode_cell
+    from cython.cimports.febe._kernel.wire import (
+        plain_length,
+        put,
+        put16,
+        put32,
+        put64,
+        put_double,
+        put_plain,
+        within,
+    )
 else:
-    from febe._kernel.encode import encode_cell, gather, put_cells
-    from febe._kernel.wire import put, put16, put32
+    from febe._kernel.encode import encode_cell
+    from febe._kernel.wire import plain_length, put, put16, put32, put64, put_double, put_plain, within
 
 COMPILED: bool = cython.compiled
 
@@ -31,11 +41,18 @@ BARE, ONE, ROWS = range(3)
 _LIMIT: cython.Py_ssize_t = 0x3FFFFFFE - 4  # PQ_LARGE_MESSAGE_LIMIT, less the length word itself
 
 
+_WAYS = {kinds.INT4_BINARY: 1, kinds.INT8_BINARY: 2, kinds.FLOAT8_BINARY: 3, kinds.STRING_BINARY: 4}
+"""The types whose common values are written without an object in between."""
+
+
 @cython.cclass
 class CopyRowEncoder:
     """Encodes rows of one description."""
 
     _kinds: bytes
+    _ways: bytes
+    _is_binary: cython.bint
+    _by_row: cython.bint
     _functions: list[Any]
     _form: cython.int
     _framing: cython.int
@@ -57,7 +74,9 @@ class CopyRowEncoder:
         """
         self._kinds = codes_of(columns)
         self._functions = list(columns)
+        self._ways = bytes([_WAYS.get(kind, 0) for kind in self._kinds])
         self._form, self._framing = form, framing
+        self._is_binary, self._by_row = form == BINARY, framing == ROWS
         self._delimiter, self._quote, self._escape = delimiter, quote, escape
         self._null, self._default = null, default
         self._force_quote = force_quote
@@ -77,22 +96,22 @@ class CopyRowEncoder:
         begin: cython.Py_ssize_t
         count: cython.Py_ssize_t = 0
         frame: cython.Py_ssize_t = 5 if self._framing else 0
+        limit: cython.Py_ssize_t = _LIMIT
         buffer: bytearray = bytearray(4096 + len(head) + 16 * len(self._kinds))
-        cells: list[Any] = []
         out: cython.p_uchar = buffer
         put(out, frame, head, len(head))
         pos = frame + len(head)
         begin = 0
         for values in rows:
-            if self._form == BINARY:
-                pos = self._binary(buffer, pos, values, count, cells)
+            if self._is_binary:
+                pos = self._binary(buffer, pos, values, count)
             else:
-                pos = self._line(buffer, pos, values, count, cells)
+                pos = self._line(buffer, pos, values, count)
             count += 1
             if frame:
-                if pos - begin - 5 > _LIMIT:
+                if pos - begin - 5 > limit:
                     raise MalformedRow(f"row {count - 1} is too long for a message")
-                if self._framing == ROWS:
+                if self._by_row:
                     out = buffer
                     out[begin] = 100
                     put32(out, begin + 1, pos - begin - 1)
@@ -115,18 +134,77 @@ class CopyRowEncoder:
 
     @cython.cfunc
     def _binary(
-        self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t, cells: list[Any]
+        self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        cells.clear()
-        size: cython.Py_ssize_t = 2 + gather(self._kinds, self._functions, values, row, cells)
-        _room(buffer, pos, size)
-        out: cython.p_uchar = buffer
-        put16(out, pos, len(self._kinds))
-        return put_cells(out, pos + 2, cells)
+        """Write a row in binary; what is most common without an object in between."""
+        column: cython.Py_ssize_t = 0
+        ways: bytes = self._ways
+        width: cython.Py_ssize_t = len(ways)
+        size: cython.Py_ssize_t
+        room: cython.Py_ssize_t
+        way: cython.int
+        kind: cython.int
+        data: bytes
+        out: cython.p_uchar
+        if len(values) != width:
+            raise MalformedRow(f"row {row} has {len(values)} values, not {width}")
+        _room(buffer, pos, 2)
+        out = buffer
+        room = len(buffer) - 16
+        put16(out, pos, width)
+        pos += 2
+        try:
+            for value in values:
+                if pos + 12 > room:
+                    _room(buffer, pos, 12)
+                    out = buffer
+                    room = len(buffer) - 16
+                way = ways[column]
+                if value is None:
+                    put32(out, pos, -1)
+                    pos += 4
+                elif way == 1 and within(value, -0x80000000, 0x7FFFFFFF):
+                    put32(out, pos, 4)
+                    put32(out, pos + 4, value)
+                    pos += 8
+                elif way == 2 and within(value, -0x7FFFFFFFFFFFFFFF - 1, 0x7FFFFFFFFFFFFFFF):
+                    put32(out, pos, 8)
+                    put64(out, pos + 4, value)
+                    pos += 12
+                elif way == 3 and type(value) is float:
+                    put32(out, pos, 8)
+                    put_double(out, pos + 4, value)
+                    pos += 12
+                else:
+                    size = plain_length(value) if way == 4 else -1
+                    if size >= 0:
+                        if pos + 4 + size > room:
+                            _room(buffer, pos, 4 + size)
+                            out = buffer
+                            room = len(buffer) - 16
+                        put32(out, pos, size)
+                        put_plain(out, pos + 4, value, size)
+                    else:
+                        kind = self._kinds[column]
+                        data = encode_cell(kind, None if kind else self._functions[column], value)
+                        size = len(data)
+                        if pos + 4 + size > room:
+                            _room(buffer, pos, 4 + size)
+                            out = buffer
+                            room = len(buffer) - 16
+                        put32(out, pos, size)
+                        put(out, pos + 4, data, size)
+                    pos += 4 + size
+                column += 1
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueEncodeError(row, column, value, str(error)) from error
+        return pos
 
     @cython.cfunc
     def _line(
-        self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t, cells: list[Any]
+        self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         column: cython.Py_ssize_t = 0
         begin: cython.Py_ssize_t = pos

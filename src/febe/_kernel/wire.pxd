@@ -64,6 +64,28 @@ cdef extern from *:
         return _PyLong_FromByteArray((const unsigned char *)p, 16, 0, 0);
     #endif
     }
+    static inline void febe_put64(unsigned char *p, uint64_t value) {
+        p[0] = value >> 56; p[1] = value >> 48; p[2] = value >> 40; p[3] = value >> 32;
+        p[4] = value >> 24; p[5] = value >> 16; p[6] = value >> 8; p[7] = value;
+    }
+    static inline void febe_put_double(unsigned char *p, double value) {
+        uint64_t bits; memcpy(&bits, &value, 8); febe_put64(p, bits);
+    }
+    static inline int febe_within(PyObject *value, long long low, long long high) {
+        int overflow = 0;
+        long long number;
+        if (!PyLong_CheckExact(value)) return 0;
+        number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        return !overflow && low <= number && number <= high;
+    }
+    static inline Py_ssize_t febe_plain_length(PyObject *value) {
+        if (!PyUnicode_CheckExact(value) || !PyUnicode_IS_COMPACT_ASCII(value)) return -1;
+        Py_ssize_t size = PyUnicode_GET_LENGTH(value);
+        return memchr(PyUnicode_DATA(value), 0, (size_t)size) == NULL ? size : -1;
+    }
+    static inline void febe_put_plain(unsigned char *p, PyObject *value) {
+        memcpy(p, PyUnicode_DATA(value), (size_t)PyUnicode_GET_LENGTH(value));
+    }
     static inline void febe_put16(unsigned char *p, unsigned value) { p[0] = value >> 8; p[1] = value; }
     static inline void febe_put32(unsigned char *p, uint32_t value) {
         p[0] = value >> 24; p[1] = value >> 16; p[2] = value >> 8; p[3] = value;
@@ -80,6 +102,11 @@ cdef extern from *:
     object febe_uint128(const char *p)
     void febe_put16(unsigned char *p, unsigned int value) noexcept nogil
     void febe_put32(unsigned char *p, unsigned int value) noexcept nogil
+    void febe_put64(unsigned char *p, unsigned long long value) noexcept nogil
+    void febe_put_double(unsigned char *p, double value) noexcept nogil
+    bint febe_within(object value, long long low, long long high) noexcept
+    Py_ssize_t febe_plain_length(object value) noexcept
+    void febe_put_plain(unsigned char *p, object value) noexcept
     void *memcpy(void *to, const void *what, size_t size) noexcept nogil
     void PyObject_GC_Track(object thing) noexcept
     int collector_pause "PyGC_Disable"() noexcept
@@ -100,6 +127,21 @@ cdef inline void put16(unsigned char *out, Py_ssize_t pos, unsigned int value) n
 
 cdef inline void put32(unsigned char *out, Py_ssize_t pos, int value) noexcept nogil:
     febe_put32(out + pos, <unsigned int>value)
+
+cdef inline void put64(unsigned char *out, Py_ssize_t pos, long long value) noexcept nogil:
+    febe_put64(out + pos, <unsigned long long>value)
+
+cdef inline void put_double(unsigned char *out, Py_ssize_t pos, double value) noexcept nogil:
+    febe_put_double(out + pos, value)
+
+cdef inline bint within(object value, long long low, long long high) noexcept:
+    return febe_within(value, low, high)
+
+cdef inline Py_ssize_t plain_length(object value) noexcept:
+    return febe_plain_length(value)
+
+cdef inline void put_plain(unsigned char *out, Py_ssize_t pos, object value, Py_ssize_t size) noexcept:
+    febe_put_plain(out + pos, value)
 
 cdef inline void put(unsigned char *out, Py_ssize_t pos, bytes data, Py_ssize_t size) noexcept:
     memcpy(out + pos, PyBytes_AS_STRING(data), <size_t>size)

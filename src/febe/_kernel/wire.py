@@ -20,11 +20,28 @@ row_head = Struct("!BiH").unpack_from
 """Type byte, length word and number of columns of a DataRow."""
 put16 = Struct("!H").pack_into
 put32 = Struct("!i").pack_into
+put64 = Struct("!q").pack_into
+put_double = Struct("!d").pack_into
 
 
 def put(out: bytearray, pos: int, data: bytes, size: int) -> None:
     """Copy bytes into a buffer that has the room."""
     out[pos : pos + size] = data
+
+
+def within(value: object, low: int, high: int) -> bool:
+    """Whether it is an int, and of no class derived from that, within these bounds."""
+    return type(value) is int and low <= value <= high
+
+
+def plain_length(value: object) -> int:
+    """The length of a str of ASCII without NUL; -1 for everything else."""
+    return len(value) if type(value) is str and value.isascii() and "\0" not in value else -1
+
+
+def put_plain(out: bytearray, pos: int, value: str, size: int) -> None:
+    """Copy such a str into a buffer that has the room."""
+    out[pos : pos + size] = value.encode("ascii")
 
 
 def collector_pause() -> bool:
