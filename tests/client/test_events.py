@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import febe
-from febe.errors import ConnectionLost, PostgresError
+from febe.errors import ConnectionLost, EncodeError, PostgresError
 from febe.events import Event, Log, watch_everything
 from febe.server.redact import redacted, summary
 from tests.client.faces import FACES, run
@@ -44,6 +44,10 @@ async def everything(connect: Any, server: Postgres, seen: list[Event]) -> None:
         async with connection.stream("select * from generate_series(1, 25)", size=10) as stream:
             async for _ in stream:
                 pass
+        await connection.fetch_arrow("select * from generate_series(1, 70000)")
+        async with connection.stream_arrow("select * from generate_series(1, 25)", size=10) as stream:
+            async for _ in stream:
+                pass
         with pytest.raises(PostgresError):
             await connection.fetch("select 1 / $1::int4", 0)
         with pytest.raises(PostgresError):
@@ -67,6 +71,8 @@ def test_each_operation(face: str, pg18: Postgres) -> None:
         ("copy", "COPY \"t\" (\"a\", \"b\") FROM STDIN (FORMAT 'binary')", 1, 4),
         ("copy", "COPY \"t\" (\"a\", \"b\") TO STDOUT (FORMAT 'binary')", 1, 10),
         ("query", "select * from generate_series(1, 25)", 1, 25),
+        ("query", "select * from generate_series(1, 70000)", 1, 70000),
+        ("query", "select * from generate_series(1, 25)", 1, 25),
         ("query", "select 1 / $1::int4", 1, None),
         ("query", "no sql", 1, None)]
     for event in seen:
@@ -77,11 +83,32 @@ def test_each_operation(face: str, pg18: Postgres) -> None:
             "127.0.0.1", pg18.port, "postgres", "postgres")
         assert server.process_id
     codes = [getattr(event.error, "sqlstate", None) for event in seen]
-    assert codes == [None] * 10 + ["22012", "42601"]
+    assert codes == [None] * 12 + ["22012", "42601"]
     assert [event.has_values for event in seen if event.kind == "query"] == [
-        True, False, True, False, False, True, False, True]
+        True, False, True, False, False, True, True, True, False, True]
     assert (seen[1].tag, seen[7].tag) == ("CREATE TABLE", "COPY 4")
     assert (seen[7].bytes or 0) > 50 and (seen[8].bytes or 0) > 50
+
+
+def test_a_stream_that_fails(face: str, pg18: Postgres) -> None:
+    seen: list[Event] = []
+
+    async def main(connect: Any) -> None:
+        async with await connect(**pg18.parameters(), on_event=seen.append) as connection:
+            for sql, args, kind in (("select 1 / (3 - g) from generate_series(1, $1::int4) g", (9,), PostgresError),
+                                    ("select $1::int4", ("no number",), EncodeError),
+                                    ("no sql", (), PostgresError)):
+                with pytest.raises(kind):
+                    async with connection.stream(sql, *args, size=1) as stream:
+                        async for _ in stream:
+                            pass
+            async with connection.stream("select * from generate_series(1, 9)", size=2) as stream:
+                async for _ in stream:
+                    break
+
+    run(face, main)
+    assert [(type(event.error).__name__, event.rows) for event in seen if event.kind == "query"] == [
+        ("DivisionByZero", 2), ("EncodeError", 0), ("SyntaxError", 0), ("NoneType", 2)]
 
 
 def test_a_connection_that_fails(face: str, pg18: Postgres) -> None:

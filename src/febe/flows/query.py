@@ -87,9 +87,13 @@ async def _watched(session: Session, what: str | Statement, args: tuple[object, 
     text = what if isinstance(what, str) else what.sql
     with session.watch.operation("query", text, has_values=not args) as seen:
         def make(answer: Answer) -> T:
+            made = give.make(answer)
             seen.tag = answer.tag
-            seen.rows = len(answer.rows or ()) if answer.builder is None else None
-            return give.make(answer)
+            if answer.builder is None:
+                seen.rows = len(answer.rows or ())
+            elif hasattr(made, "batches"):  # an Arrow table
+                seen.rows = sum(map(len, made.batches))
+            return made
 
         return await _run(session, what, args, replace(give, make=make))
 

@@ -71,7 +71,11 @@ class Batches:
         if not self._is_open:
             await session.admission()
             self._portal = session.new_name() if session.core.transaction_status == "T" else ""
-            out, states = self._bind(), (State.BIND, State.EXECUTE)
+            try:
+                out, states = self._bind(), (State.BIND, State.EXECUTE)
+            except Exception as error:
+                self._end(error)
+                raise
             if not self._statement.is_known:
                 out, states = self._statement.parse + out, (State.PARSE, *states)
             if not self._portal:
@@ -102,13 +106,12 @@ class Batches:
             self._end(error)
             await self.close()
             raise
-        if self._seen is not None and answer.builder is None:
-            self._seen.event.rows = (self._seen.event.rows or 0) + len(answer.rows or ())
+        batch = (answer.rows or []) if answer.builder is None else table(answer.builder, answer.rows)
+        if self._seen is not None:
+            self._seen.event.rows = (self._seen.event.rows or 0) + len(batch)
         if self._ended:
             await self.close()
-        if answer.builder is not None:
-            return table(answer.builder, answer.rows)
-        return answer.rows or []
+        return batch
 
     async def close(self) -> None:
         """Give the portal back, whether it was read to its end or not."""
