@@ -16,6 +16,7 @@ import febe
 from febe.flows import introspect
 from febe.types import TYPES, Array, Codec, Multirange, Range, Row
 from tests.client.conftest import Client, Face
+from tests.client.faces import FACES, run
 from tests.peers.postgres import Postgres
 
 MADE = """
@@ -170,6 +171,27 @@ def test_a_query_string_knows_types_too(connection: Client, schema: str) -> None
 @dataclass
 class Other:
     street: str
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_pipeline_knows_types_too(name: str, schema: str, pg18: Postgres) -> None:
+    async def main(connect: Any) -> None:
+        connection = await connect(pg18.dsn())
+        home = ("Main", 5, ["sad"])
+        async with connection.pipeline() as pipeline:
+            pipeline.execute(f"set local search_path = {schema}")
+            pipeline.execute("create type fresh as (a mood, b address[])")
+            replies = [pipeline.fetchval("select $1::address", home), pipeline.fetchval("select 'ok'::mood"),
+                       pipeline.fetchval("select $1::fresh", ("sad", [home, None]))]
+            pipeline.execute("drop type fresh")
+        assert [reply.result() for reply in map(real, replies)] == [home, "ok", ("sad", [home, None])]
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+
+    def real(reply: Any) -> Any:
+        return getattr(reply, "real", reply)
+
+    run(name, main)
 
 
 def test_a_new_label(connection: Client, schema: str) -> None:

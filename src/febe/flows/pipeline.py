@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
+from febe.flows.introspect import introspect
 from febe.flows.part import Part, Skipped, end
 from febe.flows.prepare import Statement, cached
 from febe.flows.query import Give
@@ -66,12 +67,10 @@ async def run(session: Session, replies: list[Reply[Any]]) -> None:
 
 async def _run(session: Session, replies: list[Reply[Any]]) -> None:
     failed: BaseException | None = None
-    # Types cannot be looked up in the middle of a flight: what has unknown ones goes as text, and is described anew.
-    unlearned: list[Statement] = []
     async with session.alone():
         for reply in replies:
             if failed is None:
-                failed = await _send(session, reply, unlearned)
+                failed = await _send(session, reply)
             if failed is not None and reply.part is None:
                 reply.error = Skipped("it was not sent: what came before it in the same pipeline failed")
         if failed is not None and session.core.state is not State.SKIPPING:
@@ -81,8 +80,6 @@ async def _run(session: Session, replies: list[Reply[Any]]) -> None:
             await end(session)
         except Error as error:
             failed = failed or error
-        for statement in unlearned:
-            statement.forget()
     for reply in replies:
         if reply.part is not None and reply.part.complete:
             reply.part.check()
@@ -93,7 +90,7 @@ async def _run(session: Session, replies: list[Reply[Any]]) -> None:
 _REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
 
-async def _send(session: Session, reply: Reply[Any], unlearned: list[Statement]) -> BaseException | None:
+async def _send(session: Session, reply: Reply[Any]) -> BaseException | None:
     what = reply.what
     statement = session.statements.get(what) or cached(session, what) if isinstance(what, str) else what
     if not statement.ready:
@@ -101,9 +98,6 @@ async def _send(session: Session, reply: Reply[Any], unlearned: list[Statement])
         if error is not None:
             reply.error = error
             return error
-        oids = [codec.oid for codec in statement.parameters] + [column.type_oid for column in statement.columns]
-        if session.types.unknown(oids):
-            unlearned.append(statement)
     try:
         out = statement.bind(reply.args, _EXECUTE)
     except EncodeError as error:
@@ -138,6 +132,8 @@ async def _describe(session: Session, statement: Statement) -> BaseException | N
     await settle(session, described)
     try:
         described.check()
+        oids = [*described.parameter_types, *[column.type_oid for column in described.columns]]
+        await introspect(session, oids, in_flight=True)
     except Error as error:
         return error
     statement.is_known = bool(name)
