@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from ipaddress import IPv4Interface
 from typing import Any
@@ -21,10 +21,14 @@ from febe.types import (
     FarTimestamp,
     Interval,
     Lsn,
+    MacAddress,
     Money,
     Multirange,
     Point,
     Range,
+    Snapshot,
+    SparseVector,
+    Tid,
     TSQuery,
     TSVector,
 )
@@ -99,6 +103,28 @@ def test_clear_refusals() -> None:
         EndOfDay().time()
     with pytest.raises(ValueError, match=r"datetime\.date holds"):
         FarDate("2024-01-01")
+
+
+def test_to_the_usual_classes() -> None:
+    """What the table of the page Values promises."""
+    assert FarDate("10000-01-01").clamp() == datetime.max.date()
+    assert FarTimestamp("-infinity").clamp() == datetime.min
+    with pytest.raises(OverflowError):
+        FarTimestamp("infinity").datetime()
+    assert EndOfDay().clamp() == time.max
+    assert Interval.of(timedelta(days=1, seconds=1)) == Interval(days=1, microseconds=10**6)
+    assert (Money(-1234).decimal(2), Money.of(Decimal("-12.34"), 2)) == (Decimal("-12.34"), Money(-1234))
+    bits, mac = BitString("101"), MacAddress("08:00:2b:01:02:03")
+    assert (int(bits), bytes(bits), str(bits), BitString.of(5, 3)) == (5, b"\xa0", "101", bits)
+    assert (int(mac), bytes(mac).hex(), str(mac)) == (0x08002B010203, "08002b010203", "08:00:2b:01:02:03")
+    assert (int(Lsn("16/B374D848")), str(Lsn(0x16B374D848))) == (0x16B374D848, "16/B374D848")
+    assert list(Array([5, 6], (0,))) == [5, 6]
+    assert (tuple(Point(1.0, 2.0)), Range(1, 6).lower, Multirange([Range(1, 3)])[0]) == ((1.0, 2.0), 1, Range(1, 3))
+    assert (tuple(Tid(1, 2)), Snapshot(1, 9, (3,)).xip) == ((1, 2), (3,))
+    assert dict(TSVector({"fat": [(2, "A")]})) == {"fat": ((2, "A"),)}
+    assert str(TSVector({"fat": [(2, "A")]})) == "'fat':2A"
+    assert str(TSQuery("a&b")) == "'a' & 'b'"
+    assert list(SparseVector(3, {1: 1.5}).dense()) == [0.0, 1.5, 0.0]
 
 
 def test_order() -> None:
