@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from febe._kernel.errors import ValueEncodeError
 from febe._kernel.rows import RowDecoder, RowEncoder
 from febe.protocol.simple import FieldDescription, RowDescription
 from febe.server.engine import ArrowStream, Column, EngineError, Result
 from febe.types.registry import TYPES, Codec
+
+if TYPE_CHECKING:
+    from febe._kernel.plan import Plan
+    from febe.types.arrow import ArrowField
 
 PIECE_ROWS = 4096
 PIECE_BYTES = 1 << 18
@@ -105,7 +109,8 @@ class _Arrow:
         self._failure = result.failure
         self._error = arrow.ArrowError
         self._reader = arrow.read_stream(stream)
-        self._encoder = arrow.encoder_for(self._reader.schema, formats, [column.type_oid for column in columns])
+        self._recode, formats, sent = _nested(self._reader.schema, columns, formats)
+        self._encoder = arrow.ArrowEncoder(arrow.plans_for(self._reader.schema, formats, sent))
         self._batch: arrow.RecordBatch | None = None
         self._next = 0
 
@@ -128,13 +133,37 @@ class _Arrow:
             data, self._next = self._encoder.encode_some(self._batch, start, stop, PIECE_BYTES)
         except ValueEncodeError as error:
             raise _unsendable(self._columns, error) from error
-        return data, self._next - start
+        return self._recode(data) if self._recode is not None else data, self._next - start
 
     def close(self) -> None:
         if self._batch is not None:
             self._batch.release()
             self._batch = None
         self._reader.close()
+
+
+def _nested(schema: Sequence[ArrowField], columns: Sequence[Column], formats: Formats,
+            ) -> tuple[Callable[[bytes | bytearray], bytes] | None, Formats, list[int | Plan]]:
+    """How lists and structs of Arrow are sent: in binary, which is made text where that is asked for."""
+    if not any(field.format[:1] == "+" for field in schema):
+        return None, formats, [column.type_oid for column in columns]
+    from febe.types.copy.arrow import plan_to_send
+
+    sent: list[int | Plan] = []
+    used = list(formats)
+    readers: list[Any] = [bytes] * len(columns)
+    writers: list[Any] = [bytes] * len(columns)
+    for place, (field, column) in enumerate(zip(schema, columns, strict=True)):
+        codec = TYPES.by_oid(column.type_oid)
+        plan = plan_to_send(field, codec, TYPES, True) if field.format[:1] == "+" else None
+        sent.append(column.type_oid if plan is None else plan)
+        if plan is not None and not formats[place]:
+            used[place] = 1
+            readers[place], writers[place] = codec.decode_binary, codec.encode_text
+    if tuple(used) == formats:
+        return None, formats, sent
+    decoder, encoder = RowDecoder(readers, tuple), RowEncoder(writers)
+    return lambda data: encoder.encode(decoder.decode(bytes(data), 0, len(data))), tuple(used), sent
 
 
 def _unsendable(columns: Sequence[Column], error: ValueEncodeError) -> EngineError:

@@ -56,8 +56,8 @@ run({
       "select true a, '12345678-1234-5678-1234-567812345678'::uuid b, '{\"a\": [1]}'::json c");
   },
   async arrays() {
-    // the types of arrays are asked for when the first connection is made
-    await gives([[1, null, 3], ["a", "it's, \"so\""]], "select [1, null, 3] a, ['a', 'it''s, \"so\"'] b");
+    // NULL within an array of numbers is NaN there
+    await gives([[1, NaN, 3], ["a", "it's, \"so\""]], "select [1, null, 3] a, ['a', 'it''s, \"so\"'] b");
   },
   async nulls() {
     await withClient(async (sql) => {

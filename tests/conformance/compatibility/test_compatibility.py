@@ -21,10 +21,8 @@ CLIENTS: list[type[Client]] = [
     drivers.Asyncpg, drivers.Pg8000, frames.SQLAlchemy, frames.Pandas, frames.PolarsConnectorx, frames.PolarsAdbc,
     frames.Adbc, java.Jdbc, java.JdbcSimple, drivers.Odbc, node.NodePostgres, node.PostgresJs]
 CELLS = [(client, feature) for client in CLIENTS for feature in client.features()]
-_AS_TEXT = "DuckDB's lists are sent as text, as DuckDB writes them."
 _FIRST_TYPE = "ADBC takes the first type of `pg_type` that is read as text is, which PostgreSQL has in another order."
 KNOWN: dict[tuple[str, str], str] = {
-    **{(client.name, "arrays"): _AS_TEXT for client in CLIENTS if "arrays" in client.features()},
     ("ADBC", "copy_in"): _FIRST_TYPE,
     ("Polars, ADBC", "batch"): _FIRST_TYPE,
     ("pgJDBC, simple protocol", "parameters"):

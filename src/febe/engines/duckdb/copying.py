@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from febe.engines.duckdb import _driver, parameters, sources
-from febe.engines.duckdb.types import PARAMETER_TYPES, announced
+from febe.engines.duckdb.types import announced, parameter_cast
 from febe.server.engine import Column, CopyTarget, EngineError
 from febe.types import oids
 from febe.types.arrow_rows import ArrowBatch, ArrowOptions
@@ -38,9 +38,8 @@ class DuckDBCopy(CopyTarget):
         self.columns = tuple(Column(name=name, type_oid=one.type_oid, type_modifier=one.type_modifier)
                              for name, one in zip(signature.names or (), shown, strict=True))
         into = ", ".join(sources.quoted(column.name) for column in self.columns)
-        lists = ", ".join(f"unnest(CAST(${i} AS {PARAMETER_TYPES.get(column.type_oid, 'VARCHAR')}[])) "
+        lists = ", ".join(f"unnest(CAST(${i} AS {parameter_cast(column.type_oid, None) or 'VARCHAR'}[])) "
                           f"AS {sources.quoted(column.name)}" for i, column in enumerate(self.columns, 1))
-        lists = lists.replace("AS DECIMAL[]", "AS VARCHAR[]")
         self._insert = f"INSERT INTO {table} ({into}) SELECT * FROM (SELECT {lists}) AS copied"
         if where:
             self._insert += f" WHERE {where}"

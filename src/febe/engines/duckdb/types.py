@@ -14,7 +14,8 @@ is selected through an expression: nested and exotic types as text, and that tex
 | TIMESTAMP_S, _MS, _NS; TIMESTAMPTZ_NS; TIME_NS | timestamp; timestamptz; time | nanoseconds are cut to microseconds |
 | INTERVAL | interval | hours beyond 2562047 are refused (22008): Arrow counts them in 64-bit nanoseconds |
 | TIMETZ, BIT, BIGNUM, UHUGEINT, GEOMETRY, VARIANT | text | |
-| lists, arrays, STRUCT, TUPLE, MAP, UNION | text | |
+| lists and arrays of the types above | arrays | |
+| lists of lists and the like, STRUCT, TUPLE, MAP, UNION | text | |
 | untyped NULL | text | |
 """
 
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from febe.types import oids
+from febe.types.registry import TYPES
 
 _TEXT_CAST = "CAST({} AS VARCHAR)"
 # Arrow counts the time of an interval in nanoseconds and DuckDB lets them wrap; hour() is the undivided microseconds.
@@ -74,6 +76,21 @@ _PLAIN: dict[str, Announced] = {
 }
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
+# Not of lists, structs, maps and unions: a list of lists need not be rectangular, as PostgreSQL's arrays are.
+_ARRAY = re.compile(r"([A-Z_][A-Z_0-9 ]*(?:\(\d+,\s*\d+\))?)\[(\d*)\]")
+_CAST = re.compile(r"CAST\(\{\} AS ([A-Z ]+)\)")
+
+
+def _array(element: Announced, *, fixed: bool, element_type: str) -> Announced:
+    """An array whose elements are announced as `element`."""
+    oid = TYPES.by_oid(element.type_oid).array_oid
+    cast = _CAST.fullmatch(element.expression) if element.expression is not None else None
+    if not oid or (element.expression is not None and cast is None):
+        return _AS_TEXT
+    expression = f"CAST({{}} AS {cast[1] if cast else element_type}[])" if cast or fixed else None
+    return Announced(type_oid=oid, type_modifier=element.type_modifier, expression=expression)
+
+
 UNKNOWN = "UNKNOWN"
 """What DuckDB calls the type of a parameter it cannot infer."""
 
@@ -85,6 +102,9 @@ def announced(duckdb_type: str) -> Announced:
     found = _PLAIN.get(duckdb_type)
     if found is not None:
         return found
+    array = _ARRAY.fullmatch(duckdb_type)
+    if array:
+        return _array(announced(array[1]), fixed=bool(array[2]), element_type=array[1])
     decimal = _DECIMAL.fullmatch(duckdb_type)
     if decimal:
         # numeric.c, make_numeric_typmod: precision and scale, plus the four bytes of the header
@@ -117,12 +137,11 @@ ARRAY_OIDS = frozenset(_ELEMENTS)
 
 def parameter_oid(duckdb_type: str) -> int:
     """What a client is told about a parameter that DuckDB takes as `duckdb_type`."""
-    if duckdb_type.endswith("[]"):
-        element = announced(duckdb_type[:-2])
-        return _ARRAYS.get(element.type_oid, oids.TEXT) if element is not _AS_TEXT else oids.TEXT
     # json is text to most drivers; announcing text lets all of them send it, and DuckDB casts
     oid = announced(duckdb_type).type_oid
-    return oids.TEXT if oid == oids.JSON else oid
+    if oid in _ELEMENTS or oid in PARAMETER_TYPES:
+        return oids.TEXT if oid == oids.JSON else oid
+    return oids.TEXT
 
 
 def parameter_cast(oid: int, inferred: str | None) -> str | None:
