@@ -19,7 +19,7 @@ def test_help_names_every_option() -> None:
     said = CliRunner().invoke(febe, ["serve", "--help"])
     assert said.exit_code == 0
     for option in ("--host", "--port", "--unix-socket", "--user", "--users", "--auth-timeout", "--read-only",
-                   "--memory-limit", "--quiet"):
+                   "--memory-limit", "--reader", "--allow-files", "--quiet"):
         assert option in said.output
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
+import duckdb
 import pytest
 
 from febe.engines.duckdb import DuckDBEngine, DuckDBSession, errors
 from febe.server.engine import EngineError
-from tests.engines.conftest import Run, runner
+from tests.engines.conftest import Run, reader, runner
 
 SETUP = """
 create table t(a int primary key, b varchar not null, c int check (c > 0), d decimal(4,2))
@@ -151,17 +155,41 @@ def test_out_of_memory() -> None:
     "INTERNAL Error: Attempted to access index 1 within vector of size 1\n\nStack Trace:\n/opt/lib.so(+0x1)",
     "FATAL Error: Failed: database has been invalidated because of a previous fatal error: /srv/data.duckdb",
 ])
-def test_a_fatal_error_ends_the_instance_and_tells_nothing(engine: DuckDBEngine, session: DuckDBSession,
+def test_a_fatal_error_recycles_the_instance_and_tells_nothing(engine: DuckDBEngine, session: DuckDBSession,
                                                            text: str) -> None:
     error = session.failure(text, "select 1", lambda offset: offset)
     assert (error.sqlstate, error.detail, error.hint) == ("XX000", None, None)
     assert str(error) == "internal error in the database engine"
     assert not engine.usable
-    for call in (lambda: session.prepare("select 1", []), session.begin,
-                 lambda: engine.open(user="demo", database="demo", parameters={})):
+    assert_lost(session)
+    other = engine.open(user="demo", database="demo", parameters={})
+    assert engine.usable
+    assert_lost(session)
+    assert other.prepare("select 1", []).execute([]).arrow is not None
+    other.close()
+
+
+def assert_lost(session: DuckDBSession) -> None:
+    assert session.recall("select 1", []) is None
+    for call in (lambda: session.prepare("select 1", []), session.begin):
         with pytest.raises(EngineError) as caught:
             call()
-        assert caught.value.sqlstate == "XX000"
+        assert caught.value.sqlstate == "57P02"
+
+
+def test_what_is_in_files_outlives_the_instance(tmp_path: Path) -> None:
+    path = tmp_path / "kept.duckdb"
+    with duckdb.connect(str(path)) as made:
+        made.execute("create table t as select 42 as a")
+    with contextlib.closing(DuckDBEngine(path)) as engine:
+        old = engine.open(user="demo", database="demo", parameters={})
+        old.prepare("insert into t values (43)", []).execute([])
+        engine.failed("FATAL Error: it is over")
+        new = engine.open(user="demo", database="demo", parameters={})
+        table = reader(new.prepare("select a from t order by a", []).execute([])).read_all()
+        assert table.column(0).to_pylist() == [42, 43]
+        old.close()
+        new.close()
 
 
 @pytest.mark.parametrize("text", ["IO Error: Cannot open file \"/srv/x\": No such file", "HTTP Error: http://h/x"])

@@ -35,6 +35,10 @@ __all__ = ["serve"]
     (("--unix-socket",), {"type": click.Path(path_type=Path, file_okay=False, exists=True), "metavar": "DIRECTORY",
                           "help": "Listen there too, at .s.PGSQL.<port>."}),
     (("--read-only",), {"is_flag": True, "help": "Refuse statements that change data."}),
+    (("--reader", "readers"), {"multiple": True, "metavar": "NAME",
+                               "help": "Refuse them to this user; may be repeated."}),
+    (("--allow-files",), {"type": click.Path(path_type=Path, file_okay=False, exists=True), "metavar": "DIRECTORY",
+                          "help": "Let SQL read the files below it."}),
     (("--memory-limit",), {"metavar": "SIZE", "help": "DuckDB's, for example 4GB."}),
 )
 @access_options
@@ -55,8 +59,8 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
           tls_min_version: str, keytab: Path | None, workers: int | None, process_per_session: bool,
           session_user: str | None, session_memory: str | None, session_cpu: int | None, read_only: bool,
-          memory_limit: str | None, telemetry: list[Telemetry], log_format: str, config: Path | None, check_only: bool,
-          quiet: bool) -> None:
+          readers: tuple[str, ...], allow_files: Path | None, memory_limit: str | None, telemetry: list[Telemetry],
+          log_format: str, config: Path | None, check_only: bool, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -89,7 +93,8 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
                            "gss": server_gss(keytab), "oauth": access.oauth, "telemetry": telemetry}
     where: dict[str, Any] = {"host": host, "port": port, "unix_socket_dir": unix_socket}
     several = confinement is not None or workers is not None
-    make = engine_maker(sources, read_only=read_only, memory_limit=memory_limit,
+    make = engine_maker(sources, read_only=read_only, memory_limit=memory_limit, readers=readers,
+                        allow_files=allow_files,
                         tell=lambda words: None if several else screen.print(f"febe: {words}"))
     listening: list[Listener | Postmaster] = []
 

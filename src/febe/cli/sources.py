@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
@@ -25,8 +26,8 @@ def is_alone(name: str) -> bool:
     return _alone(name) is not None
 
 
-def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str | None,
-                 tell: Tell) -> Callable[[], Engine]:
+def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str | None, readers: tuple[str, ...],
+                 allow_files: Path | None, tell: Tell) -> Callable[[], Engine]:
     """What makes the engine, with the catalogs before it where it has none; `tell` is told what it is at.
 
     Errors: click.UsageError.
@@ -35,14 +36,15 @@ def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str |
         found = _alone(name)
         if found is not None:
             opener, _, what = found
-            if len(names) > 1 or read_only or memory_limit:
-                raise click.UsageError(f"{what} is served alone, without --read-only and --memory-limit: what may be "
-                                       "read and written is for it to say")
+            if len(names) > 1 or read_only or memory_limit or readers or allow_files:
+                raise click.UsageError(f"{what} is served alone, without --read-only, --reader, --allow-files and "
+                                       "--memory-limit: what may be read and written is for it to say")
             return partial(opener, name, tell)
     # now, because a session's process may not be allowed to read the packages
     import febe.engines.duckdb  # noqa: F401
 
-    return partial(_duckdb, names, read_only, memory_limit, tell)
+    return partial(_duckdb, names, tell, read_only=read_only, memory_limit=memory_limit, readers=readers,
+                   allow_files=allow_files)
 
 
 def opened(make: Callable[[], Engine]) -> Engine:
@@ -73,14 +75,14 @@ def check_sources(names: tuple[str, ...]) -> None:
     opened(lambda: find([name for name in names if not is_alone(name)]))  # type: ignore[arg-type, return-value]
 
 
-def _duckdb(names: tuple[str, ...], read_only: bool, memory_limit: str | None, tell: Tell) -> Engine:
+def _duckdb(names: tuple[str, ...], tell: Tell, **options: Any) -> Engine:
     from febe.engines.duckdb import DuckDBEngine, Source
 
     def loading(source: Source) -> None:
         more = f" and {len(source.paths) - 1} more" if len(source.paths) > 1 else ""
         tell(f"loading {source.name} from {source.paths[0].name}{more}")
 
-    return Catalog(DuckDBEngine(*names, read_only=read_only, memory_limit=memory_limit, on_source=loading))
+    return Catalog(DuckDBEngine(*names, on_source=loading, **options))
 
 
 def _spark(name: str, tell: Tell) -> Engine:

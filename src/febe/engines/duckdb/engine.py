@@ -11,7 +11,8 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -46,46 +47,73 @@ _SETTINGS = (
 class DuckDBEngine(Engine):
     """Serves a DuckDB database, in memory unless a database file is the only source.
 
-    `sources`: paths, globs or `name=path` of a DuckDB database, Parquet, CSV, JSON or Arrow files.  `read_only` refuses
-    every statement that changes something.  `on_source` is told about each source before it is loaded.
+    `sources`: paths, globs or `name=path` of a DuckDB database, Parquet, CSV, JSON or Arrow files.  A client that
+    connects to a database by the name of one that is attached beside others is in that one.  `read_only` refuses every
+    statement that changes something, and `readers` are users who are refused them.  `allow_files` is a directory whose
+    files may be read by SQL.  `on_source` is told about each source before it is loaded.
     """
 
     def __init__(self, *texts: str | os.PathLike[str], read_only: bool = False, memory_limit: str | None = None,
-                 threads: int | None = None, on_source: Callable[[sources.Source], None] | None = None) -> None:
+                 threads: int | None = None, readers: Collection[str] = (),
+                 allow_files: str | os.PathLike[str] | None = None,
+                 on_source: Callable[[sources.Source], None] | None = None) -> None:
         self.read_only = read_only
+        self.readers = frozenset(readers)
+        self._settings = {"memory_limit": memory_limit and sources.literal(memory_limit),
+                          "threads": None if threads is None else str(int(threads))}
+        self._directory = None if allow_files is None else sources.directory(allow_files)
         self._lock = threading.Lock()
         self._broken = False
+        self._sessions: weakref.WeakSet[DuckDBSession] = weakref.WeakSet()
         self.epoch = 0
         """How often the catalog has been changed."""
         self.sources = sources.find(texts)
-        alone = len(self.sources) == 1 and self.sources[0].kind == "database"
+        self.databases = frozenset(one.name for one in self.sources if one.kind == "database" and len(self.sources) > 1)
+        """Those that are attached, by name."""
         # removed at the latest when the engine is forgotten or the program ends
         self._temporary = tempfile.TemporaryDirectory(prefix="febe-duckdb-", ignore_cleanup_errors=True)
         try:
-            self._root = self._connect(str(self.sources[0].paths[0]) if alone else ":memory:", read_only and alone)
-            try:
-                self._set("temp_directory", sources.literal(self._temporary.name))
-                if memory_limit is not None:
-                    self._set("memory_limit", sources.literal(memory_limit))
-                if threads is not None:
-                    self._set("threads", str(int(threads)))
-                for name, value in _SETTINGS:
-                    self._set(name, value, optional=True)
-                views = self._allow_paths()
-                for source in self.sources:
-                    if on_source is not None:
-                        on_source(source)
-                    if not alone:
-                        sources.load(self._root, source, views=views, read_only=read_only)
-                self._set("enable_external_access", "false")
-                self._set("allowed_configs", f"[{', '.join(map(sources.literal, PROGRESS))}]", optional=True)
-                self._set("lock_configuration", "true")
-            except BaseException:
-                self._root.close()
-                raise
+            self._start(on_source)
         except BaseException:
             self._temporary.cleanup()
             raise
+
+    def _start(self, on_source: Callable[[sources.Source], None] | None = None) -> None:
+        """Open the instance, load the sources, and close all the rest to clients."""
+        alone = len(self.sources) == 1 and self.sources[0].kind == "database"
+        self._root = self._connect(str(self.sources[0].paths[0]) if alone else ":memory:", self.read_only and alone)
+        try:
+            self._set("temp_directory", sources.literal(self._temporary.name))
+            for name, value in self._settings.items():
+                if value is not None:
+                    self._set(name, value)
+            for name, value in _SETTINGS:
+                self._set(name, value, optional=True)
+            if self._directory is not None:
+                self._set("allowed_directories", f"[{sources.literal(str(self._directory) + os.sep)}]")
+            views = self._allow_paths()
+            for source in self.sources:
+                if on_source is not None:
+                    on_source(source)
+                if not alone:
+                    sources.load(self._root, source, views=views, read_only=self.read_only)
+            self._set("enable_external_access", "false")
+            self._set("allowed_configs", f"[{', '.join(map(sources.literal, PROGRESS))}]", optional=True)
+            self._set("lock_configuration", "true")
+        except BaseException:
+            self._root.close()
+            raise
+
+    def _start_anew(self) -> None:
+        """Replace an instance that DuckDB has given up: its sessions end, and what was in memory only is lost."""
+        for session in list(self._sessions):
+            session.lose()
+        with contextlib.suppress(duckdb.Error):
+            self._root.close()
+        self._start()
+        self._broken = False
+        self.epoch += 1
+        _log.warning("DuckDB has been started anew from its sources")
 
     @property
     def processes(self) -> bool:  # type: ignore[override]
@@ -94,12 +122,18 @@ class DuckDBEngine(Engine):
 
     @property
     def usable(self) -> bool:
-        """False after an error that invalidates the DuckDB instance: every call fails until the engine is replaced."""
+        """False after an error that invalidates the DuckDB instance, until the next session has it replaced."""
         return not self._broken
 
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> DuckDBSession:
         """Open a session: a connection of its own, with its own transaction and temporary tables."""
-        return DuckDBSession(self)
+        with self._lock:
+            if self._broken:
+                self._start_anew()
+            session = DuckDBSession(self, self._root.cursor(), read_only=self.read_only or user in self.readers,
+                                    database=database if database in self.databases else None)
+            self._sessions.add(session)
+        return session
 
     def close(self) -> None:
         """Close the database; what it spilled is removed."""
@@ -120,7 +154,7 @@ class DuckDBEngine(Engine):
     def check_usable(self) -> None:
         """Refuse to go on with an instance that DuckDB has given up."""
         if self._broken:
-            raise EngineError("the database engine has failed and must be restarted", sqlstate="XX000")
+            raise _failed()
 
     def failed(self, text: str) -> None:
         """Note the text of an error: one that is fatal ends the instance, and the log says why."""
@@ -155,6 +189,11 @@ class DuckDBEngine(Engine):
 
 PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
 """What each connection has to set so that progress is counted, and shown to nobody."""
+def _failed() -> EngineError:
+    return EngineError("the database engine has failed", sqlstate="57P02",
+                       hint="In a moment you should be able to reconnect to the database and repeat your command.")
+
+
 _RECALLED = 256
 """How many statements a session recalls."""
 _NOTHING: tuple[None, None] = None, None
@@ -163,9 +202,15 @@ _NOTHING: tuple[None, None] = None, None
 class DuckDBSession(EngineSession):
     """One client's connection."""
 
-    def __init__(self, engine: DuckDBEngine) -> None:
+    def __init__(self, engine: DuckDBEngine, con: duckdb.DuckDBPyConnection, *, read_only: bool,
+                 database: str | None) -> None:
+        self.read_only = read_only
         self._engine = engine
-        self._con = engine.connection()
+        self._con = con
+        self._lost = False
+        self._database = database
+        if database is not None:
+            con.execute(f"USE {sources.quoted(database)}")
         for name, value in PROGRESS.items():
             with contextlib.suppress(duckdb.Error):
                 self._con.execute(f"SET {name} = {value}")
@@ -191,7 +236,7 @@ class DuckDBSession(EngineSession):
     def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
         """A statement of before, when nothing has changed the catalog since."""
         epoch, found = self._recalled.get((sql, tuple(parameter_types)), _NOTHING)
-        return found if epoch == self.epoch and self._engine.usable else None
+        return found if epoch == self.epoch and self._engine.usable and not self._lost else None
 
     @property
     def epoch(self) -> tuple[int, int]:
@@ -224,7 +269,7 @@ class DuckDBSession(EngineSession):
 
         The one exception is PIVOT without IN: its columns are the data's values, so DuckDB must read the data.
         """
-        self._engine.check_usable()
+        self.check_usable()
         if not _driver.HAS_BIND:
             self.free()
         with self.translated(sql):
@@ -235,8 +280,8 @@ class DuckDBSession(EngineSession):
         if len(kinds) != 1:
             raise EngineError("cannot insert multiple commands into a prepared statement" if found else
                               "there is no statement to prepare", sqlstate="42601")
-        statements.check(kinds[0], sql, read_only=self._engine.read_only)
-        return prepare(Context(session=self, con=self._con, read_only=self._engine.read_only), kinds[0], sql,
+        statements.check(kinds[0], sql, read_only=self.read_only)
+        return prepare(Context(session=self, con=self._con, read_only=self.read_only), kinds[0], sql,
                        parameter_types, found[0].named_parameters)
 
     def describe(self) -> Database:
@@ -245,7 +290,7 @@ class DuckDBSession(EngineSession):
             found = self._run(sql)
             return [column[0] for column in found.description], found.fetchall()
 
-        return catalog.describe(query, writable=not self._engine.read_only)
+        return catalog.describe(query, writable=not self.read_only)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""
@@ -264,7 +309,7 @@ class DuckDBSession(EngineSession):
 
     def copy_into(self, table: str, columns: Sequence[str], where: str) -> DuckDBCopy:
         """Open a table for COPY FROM."""
-        check_allowed(self._engine.read_only)
+        check_allowed(self.read_only)
         self.free()
         return DuckDBCopy(self, self._con, table, columns, where)
 
@@ -318,7 +363,8 @@ class DuckDBSession(EngineSession):
         there = {row[0] for row in self._con.execute(
             "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()").fetchall()}
         found = [sources.quoted(name) for name in wanted if name in there]
-        self._con.execute(f"SET search_path = {sources.literal(','.join(found))}" if found else "RESET search_path")
+        anew = "RESET search_path" if self._database is None else f"USE {sources.quoted(self._database)}"
+        self._con.execute(f"SET search_path = {sources.literal(','.join(found))}" if found else anew)
 
     def discard_temporary(self) -> None:
         """Drop the session's temporary tables and views."""
@@ -357,9 +403,22 @@ class DuckDBSession(EngineSession):
 
     def free(self) -> None:
         """Make the connection free for another statement: what is left of an open result moves away."""
-        self._engine.check_usable()
+        self.check_usable()
         if self._open is not None:
             self._open.move(self._engine.connection(), 2048)
+
+    def check_usable(self) -> None:
+        """Errors: EngineError (57P02) when DuckDB has given up the instance that this session is of."""
+        self._engine.check_usable()
+        if self._lost:
+            raise _failed()
+
+    def lose(self) -> None:
+        """The instance is about to be replaced, which no connection may hold any more."""
+        self._lost = True
+        with contextlib.suppress(duckdb.Error):
+            self._con.interrupt()
+            self._con.close()
 
     def streaming(self, capsule: object) -> ResultStream:
         """A result that has the connection until it is read to its end, closed or moved."""

@@ -142,6 +142,14 @@ def _arrow(source: Source) -> Any:
     return pyarrow.concat_tables(tables, promote_options="default")
 
 
+def directory(path: str | os.PathLike[str]) -> Path:
+    """A directory whose files clients may read.  Errors: SourceError."""
+    found = Path(path).expanduser().resolve()
+    if not found.is_dir():
+        raise SourceError(f"{found}: no such directory")
+    return found
+
+
 def quoted(name: str) -> str:
     """An identifier."""
     return '"' + name.replace('"', '""') + '"'
