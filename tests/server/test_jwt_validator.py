@@ -89,6 +89,40 @@ def test_keys_change(validator: JWTValidator, provider: Provider, monkeypatch: p
         judged(validator, provider, old)
 
 
+def test_an_issuer_that_does_not_answer_is_not_asked_by_everybody(
+        validator: JWTValidator, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    from febe.server import jwt_validator
+
+    provider.document = {"jwks_uri": f"{provider.issuer}/nowhere"}
+    for _ in range(3):
+        with pytest.raises(AuthenticationError, match=r"keys cannot be had.*response code 404"):
+            judged(validator, provider, provider.token("ann"))
+    assert provider.requests.count("/nowhere") == 1
+    provider.document = {}
+    monkeypatch.setattr(jwt_validator, "AGAIN_SECONDS", 0)
+    assert judged(validator, provider, provider.token("ann")).authorized
+
+
+def test_who_has_a_known_key_does_not_wait_for_who_has_not(validator: JWTValidator, provider: Provider) -> None:
+    judged(validator, provider, provider.token("ann"))
+    (keys,) = validator._keys.values()
+    with keys._lock:  # as while the issuer is asked for an unknown one
+        assert judged(validator, provider, provider.token("ann")).authorized
+
+
+def test_keys_grow_old(validator: JWTValidator, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that the issuer has withdrawn is not believed for ever, even if he cannot be reached."""
+    from febe.server import jwt_validator
+
+    token = provider.token("ann")
+    assert judged(validator, provider, token).authorized
+    monkeypatch.setattr(jwt_validator, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(jwt_validator, "AGAIN_SECONDS", 0)
+    provider.document = {"jwks_uri": "https://localhost:1/"}
+    with pytest.raises(AuthenticationError, match="keys cannot be had"):
+        judged(validator, provider, token)
+
+
 def test_keys_of_no_name(validator: JWTValidator, provider: Provider) -> None:
     claims = jwt.decode(provider.token("ann"), options={"verify_signature": False})
     assert judged(validator, provider, jwt.encode(claims, provider.key, "RS256")).authorized

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from febe.protocol.authentication import (
     SASLResponse,
 )
 from febe.protocol.startup import VERSION_3_0, StartupMessage
-from febe.server import Listener, PresentedToken, TokenVerdict, access_rules
+from febe.server import Limits, Listener, PresentedToken, TokenVerdict, access_rules
 from tests.peers import febe_server as febe_servers
 from tests.peers import oauth as providers
 from tests.peers.oauth import AUDIENCE, CLIENT_ID
@@ -180,6 +181,22 @@ class TestRules:
             (error,) = present(listener, GOOD)
             assert error.fields_by_code["M"] == "internal error"
         assert "ann.token" not in caplog.text
+
+    def test_a_validator_that_hangs(self, tmp_path: Path) -> None:
+        over = threading.Event()
+
+        def hangs(_: PresentedToken) -> TokenVerdict:
+            over.wait(20)
+            return TokenVerdict(authorized=True, authn_id="ann")
+
+        options = at(tmp_path, oauth=hangs, limits=Limits(authentication_timeout=0.2))
+        with listening(Script(), **options) as listener:
+            try:
+                (error,) = present(listener, GOOD)
+                assert error.fields_by_code["C"] == "57014"
+                assert error.fields_by_code["M"] == "canceling authentication due to timeout"
+            finally:
+                over.set()
 
     @pytest.mark.parametrize("given, options, words", [
         (None, "", "needs a validator"), ({}, "", "needs a validator"), ({"a": takes}, "validator=b", 'validator "b"'),

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from febe.flows.serve import Conversation
-from febe.flows.serve_attempt import Attempt, Proof
+from febe.flows.serve_attempt import Attempt, PresentedToken, Proof, TokenVerdict
 from febe.flows.serve_authentication import METHODS
 from febe.ports.asyncio import AsyncioPort
 from febe.ports.tune import peer_user
-from febe.protocol.errors import AuthenticationError
+from febe.protocol.errors import AuthenticationError, ConnectTimeout
 from febe.server.access import AccessFileError, Request, Rule
 from febe.server.limits import FatalError
 from febe.server.parameters import printable
@@ -69,7 +69,7 @@ class Gate:
                               principal=self._port.principal,
                               gss=service.gss.exchange if service.gss is not None else None,
                               system_user=self._system_user if self._address is None else None,
-                              validate=service.validators.of(rule.options) if rule.method == "oauth" else None,
+                              validate=self._validator(rule) if rule.method == "oauth" else None,
                               check_map=lambda name: self._check_name(rule, user, name, member))
             proof = await method.exchange(attempt)
             self._check_map(rule, attempt, proof, member)
@@ -81,6 +81,21 @@ class Gate:
             raise FatalError(method.refusal.format(user), method.sqlstate) from None
         identity = None if proof.identity is None else f"{rule.method}:{proof.identity}"
         return Admitted(system_user=identity, administrator=found.user is not None and found.user.administrator)
+
+    def _validator(self, rule: Rule) -> Callable[[PresentedToken], Awaitable[TokenVerdict]] | None:
+        """The rule's validator, which takes no longer than a client may take to get in."""
+        validator = self._service.validators.of(rule.options)
+        if validator is None:
+            return None
+
+        async def validate(token: PresentedToken) -> TokenVerdict:
+            try:
+                async with asyncio.timeout(self._service.limits.authentication_timeout):
+                    return await validator(token)
+            except TimeoutError as error:
+                raise ConnectTimeout("the validator did not answer") from error
+
+        return validate
 
     def _check_map(self, rule: Rule, attempt: Attempt, proof: Proof, member: Callable[[str, str], bool]) -> None:
         """What was proved has to stand for the user asked for.  Errors: AuthenticationError."""

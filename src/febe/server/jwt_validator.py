@@ -22,7 +22,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 FRESH_SECONDS = 300.0
 """Keys are asked for again after so long, so that one that is withdrawn is not believed for ever."""
 AGAIN_SECONDS = 10.0
-"""A token that names an unknown key has them asked for again, but no more often than that."""
+"""A token that names an unknown key has them asked for again, but no more often than that; nor is an issuer that does
+not answer."""
 
 
 class JWTValidator:
@@ -105,30 +106,40 @@ class _Keys:
         self._read = read
         self._lock = threading.Lock()
         self._keys: list[jwt.PyJWK] = []
-        self._at = float("-inf")
+        self._read_at = self._asked_at = float("-inf")
+        self._failure = ""
 
     def find(self, name: object) -> jwt.PyJWK | None:
         """The key of this name, or the only one for a token that names none.  Errors: AuthenticationError."""
-        with self._lock:
-            age = time.monotonic() - self._at
-            found = self._named(name)
-            if age > FRESH_SECONDS or (found is None and age > AGAIN_SECONDS):
-                self._refresh()
-                found = self._named(name)
+        # Whose key is known does not wait for those whose key is not.
+        if (found := self._fresh(name)) is not None:
             return found
+        with self._lock:
+            if (found := self._fresh(name)) is None and time.monotonic() - self._asked_at > AGAIN_SECONDS:
+                self._refresh()
+                found = self._fresh(name)
+            if found is None and self._failure:
+                raise AuthenticationError(self._failure)
+            return found
+
+    def _fresh(self, name: object) -> jwt.PyJWK | None:
+        return self._named(name) if time.monotonic() - self._read_at <= FRESH_SECONDS else None
 
     def _named(self, name: object) -> jwt.PyJWK | None:
         found = [key for key in self._keys if name is None or key.key_id == name]
         return found[0] if len(found) == 1 else None
 
     def _refresh(self) -> None:
+        self._asked_at = time.monotonic()
         try:
             entries = self._read().get("keys")
-        except (HTTPError, OSError) as error:
-            raise AuthenticationError(f"the issuer's keys cannot be had: {error}") from None
+        except (HTTPError, OSError, AuthenticationError) as error:
+            self._failure = f"the issuer's keys cannot be had: {error}"
+            return
+        self._failure = ""
         self._keys = [made for entry in entries if (made := _made(entry)) is not None] \
             if isinstance(entries, list) else []
-        self._at = time.monotonic()
+        self._read_at = time.monotonic()
 
 
 def _made(entry: object) -> jwt.PyJWK | None:
