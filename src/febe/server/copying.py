@@ -33,7 +33,7 @@ from febe.types.copy import (
 from febe.types.registry import TYPES, Codec
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
     from febe.types.arrow_rows import ArrowBatch
 
 PIECE_BYTES = 1 << 20
@@ -56,7 +56,7 @@ class Copy(Command):
         super().__init__(_no_action, reaches_engine=True)
         self.form = form
 
-    async def converse(self, session: Session) -> str:
+    async def converse(self, session: Execution) -> str:
         """Have it; the transaction is ready.  Errors: EngineError, ConnectionLost."""
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ def _no_action(values: Sequence[Any]) -> Result:
 class CopyIn(Copy):
     """COPY table FROM STDIN."""
 
-    def __init__(self, session: Session, table: str, name: str, columns: Sequence[str], form: CopyFormat,
+    def __init__(self, session: Execution, table: str, name: str, columns: Sequence[str], form: CopyFormat,
                  where: str) -> None:
         super().__init__(form)
         self.writes = True
@@ -78,7 +78,7 @@ class CopyIn(Copy):
         self._columns = columns
         self._where = where
 
-    async def converse(self, session: Session) -> str:
+    async def converse(self, session: Execution) -> str:
         """Take rows until the client has given all; an error leaves nothing of them, as the transaction goes."""
         target = await session.work(self._engine.copy_into, self._table, self._columns, self._where)
         done = False
@@ -97,7 +97,7 @@ class CopyIn(Copy):
             if not done:
                 await session.work(target.close)
 
-    async def _receive(self, session: Session, feed: _Feed) -> None:
+    async def _receive(self, session: Execution, feed: _Feed) -> None:
         conversation = session.conversation
         waiting: list[CopyDataRun] = []
         size = 0
@@ -134,7 +134,7 @@ class CopyIn(Copy):
 class _Feed:
     """What the client sends, decoded and handed on."""
 
-    def __init__(self, copy: CopyIn, session: Session, columns: Sequence[CopyColumn],
+    def __init__(self, copy: CopyIn, session: Execution, columns: Sequence[CopyColumn],
                  target: CopyTarget) -> None:
         self._name = copy.name
         self._session = session
@@ -200,7 +200,7 @@ class _Feed:
 class CopyOut(Copy):
     """COPY table or query TO STDOUT."""
 
-    def __init__(self, session: Session, prepared: Prepared, form: CopyFormat) -> None:
+    def __init__(self, session: Execution, prepared: Prepared, form: CopyFormat) -> None:
         super().__init__(form)
         self._columns = prepared.columns
         if self._columns is None:
@@ -218,7 +218,7 @@ class CopyOut(Copy):
         """Forget the query."""
         self._statement.release()
 
-    async def converse(self, session: Session) -> str:
+    async def converse(self, session: Execution) -> str:
         """Send all rows, holding back while the client does not read."""
         form = int(self.form.binary)
         columns = self._columns or ()
@@ -252,7 +252,7 @@ class CopyOut(Copy):
 Piece = tuple[bytes | bytearray, int]
 
 
-def _next(session: Session, pieces: Iterator[Piece]) -> Piece | None:
+def _next(session: Execution, pieces: Iterator[Piece]) -> Piece | None:
     session.check_cancelled()
     try:
         return next(pieces, None)

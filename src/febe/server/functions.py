@@ -15,7 +15,7 @@ from febe.server.typenames import name_of
 from febe.types.oids import BOOL, BYTEA, FLOAT8, INT4, INT8, OID, TEXT, VOID
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
@@ -34,7 +34,7 @@ class Function:
     waits: bool = False
     returns_set: bool = False
 
-    def __call__(self, session: Session, values: list[Any]) -> Any:
+    def __call__(self, session: Execution, values: list[Any]) -> Any:
         """Call it."""
         if self.strict and any(value is None for value in values):
             return None
@@ -69,7 +69,7 @@ class Functions:
 # Sessions
 
 
-def _cancel_backend(session: Session, process_id: int) -> bool:
+def _cancel_backend(session: Execution, process_id: int) -> bool:
     backend = _backend(session, process_id, "cancel query")
     if backend is None:
         return False
@@ -77,7 +77,7 @@ def _cancel_backend(session: Session, process_id: int) -> bool:
     return True
 
 
-def _terminate_backend(session: Session, process_id: int, timeout: int = 0) -> bool:
+def _terminate_backend(session: Execution, process_id: int, timeout: int = 0) -> bool:
     backend = _backend(session, process_id, "terminate process")
     if backend is None:
         return False
@@ -87,7 +87,7 @@ def _terminate_backend(session: Session, process_id: int, timeout: int = 0) -> b
     return True
 
 
-def _backend(session: Session, process_id: int, what: str) -> Any:
+def _backend(session: Execution, process_id: int, what: str) -> Any:
     backend = session.shared.activity.get(process_id)
     if backend is None:
         session.warn(f"PID {process_id} is not a PostgreSQL backend process", "01000")
@@ -97,12 +97,12 @@ def _backend(session: Session, process_id: int, what: str) -> Any:
     return backend
 
 
-def _sleep(session: Session, seconds: float) -> str:
+def _sleep(session: Execution, seconds: float) -> str:
     session.wait(max(seconds, 0.0))
     return ""
 
 
-def _current_setting(session: Session, name: str, missing_ok: bool = False) -> str | None:
+def _current_setting(session: Execution, name: str, missing_ok: bool = False) -> str | None:
     try:
         return session.setting(name)
     except EngineError:
@@ -111,13 +111,13 @@ def _current_setting(session: Session, name: str, missing_ok: bool = False) -> s
         raise
 
 
-def _set_config(session: Session, name: str | None, value: str | None, local: bool | None) -> str | None:
+def _set_config(session: Execution, name: str | None, value: str | None, local: bool | None) -> str | None:
     if name is None:
         raise EngineError("SET requires parameter name", sqlstate="22004")
     return session.set_parameter(name, value, local=bool(local))
 
 
-def _notify(session: Session, channel: str | None, payload: str | None) -> str:
+def _notify(session: Execution, channel: str | None, payload: str | None) -> str:
     session.mailbox.notify(session.process_id, channel or "", payload or "")
     return ""
 
@@ -140,7 +140,7 @@ _SESSION = [
 
 
 def _locking(kind: str, shared: bool) -> Callable[..., Any]:
-    def call(session: Session, *key: int) -> Any:
+    def call(session: Execution, *key: int) -> Any:
         if kind == "unlock":
             found = session.locks.release(key, shared=shared)
             if not found:
@@ -155,7 +155,7 @@ def _locking(kind: str, shared: bool) -> Callable[..., Any]:
     return call
 
 
-def _unlock_all(session: Session) -> str:
+def _unlock_all(session: Execution) -> str:
     session.locks.release_all()
     return ""
 
@@ -184,7 +184,7 @@ _ADVISORY = [
 
 
 def _method(name: str) -> Callable[..., Any]:
-    def call(session: Session, *values: Any) -> Any:
+    def call(session: Execution, *values: Any) -> Any:
         return getattr(session.large_objects, name)(*values)
 
     return call
@@ -192,7 +192,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 def _with_zero(name: str) -> Callable[..., Any]:
     """One that gives nothing in Python gives 0 here, for success."""
-    def call(session: Session, *values: Any) -> int:
+    def call(session: Execution, *values: Any) -> int:
         getattr(session.large_objects, name)(*values)
         return 0
 
@@ -201,7 +201,7 @@ def _with_zero(name: str) -> Callable[..., Any]:
 
 def _small(name: str) -> Callable[..., Any]:
     """The forms whose result is an int4 (be-fsstubs.c: be_lo_lseek, be_lo_tell)."""
-    def call(session: Session, *values: Any) -> int:
+    def call(session: Execution, *values: Any) -> int:
         found: int = getattr(session.large_objects, name)(*values)
         if found > 0x7FFFFFFF:
             raise EngineError(f"lo_{name} result out of range for large-object descriptor {values[0]}",
@@ -211,18 +211,18 @@ def _small(name: str) -> Callable[..., Any]:
     return call
 
 
-def _unlink(session: Session, oid: int) -> int:
+def _unlink(session: Execution, oid: int) -> int:
     session.large_objects.unlink(oid)
     return 1
 
 
-def _from_bytea(session: Session, oid: int, data: bytes) -> int:
+def _from_bytea(session: Execution, oid: int, data: bytes) -> int:
     made = session.large_objects.create(oid)
     session.large_objects.put(made, 0, data)
     return made
 
 
-def _put(session: Session, oid: int, offset: int, data: bytes) -> str:
+def _put(session: Execution, oid: int, offset: int, data: bytes) -> str:
     session.large_objects.put(oid, offset, data)
     return ""
 

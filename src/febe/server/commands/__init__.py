@@ -23,12 +23,12 @@ from febe.server.commands._words import Words
 from febe.server.sql import Statement
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 __all__ = ["find"]
 
 
-def find(session: Session, statement: Statement) -> Command | None:
+def find(session: Execution, statement: Statement) -> Command | None:
     """The command that `statement` is; None when it is the engine's to understand.
 
     Errors: EngineError (42601) where a command of the server's does not parse.

@@ -11,12 +11,12 @@ from febe.server.sql import TokenKind
 from febe.types.copy import CopyError, CopyFormat
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 _Options = list[tuple[str, Any]]
 
 
-def copy(session: Session, words: Words) -> Command | None:
+def copy(session: Execution, words: Words) -> Command | None:
     """COPY of a table or query; to and from files it is the engine's."""
     words.token()
     options: _Options = [("format", "binary")] if words.take("BINARY") else []

@@ -14,13 +14,13 @@ from febe.server.results import Formats, Source, expand
 from febe.server.statements import Statement
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 _ALL = 1 << 62
 _QUERIES = ("SELECT", "WITH", "VALUES", "TABLE", "FROM", "SHOW", "DESCRIBE", "SUMMARIZE", "PIVOT", "UNPIVOT")
 
 
-def declare(session: Session, words: Words) -> Command:
+def declare(session: Execution, words: Words) -> Command:
     """DECLARE name [BINARY] [INSENSITIVE | ASENSITIVE] [[NO] SCROLL] CURSOR [WITH | WITHOUT HOLD] FOR query."""
     words.token()
     name = words.identifier()
@@ -65,7 +65,7 @@ def declare(session: Session, words: Words) -> Command:
     return Command(action, parameters=prepared.parameters, reaches_engine=True)
 
 
-def close(session: Session, words: Words) -> Command:
+def close(session: Execution, words: Words) -> Command:
     """CLOSE."""
     words.token()
     if words.take("ALL"):
@@ -81,7 +81,7 @@ def close(session: Session, words: Words) -> Command:
     return done("CLOSE CURSOR", act, reaches_engine=True)
 
 
-def _cursor(session: Session, name: str) -> Portal:
+def _cursor(session: Execution, name: str) -> Portal:
     if name not in session.portals:
         raise EngineError(f'cursor "{name}" does not exist', sqlstate="34000")
     return session.portals.get(name)
@@ -127,9 +127,9 @@ def _motion(words: Words) -> Motion:
     return Motion(count=sign)
 
 
-def fetching(verb: str) -> Callable[[Session, Words], Command]:
+def fetching(verb: str) -> Callable[[Execution, Words], Command]:
     """FETCH and MOVE."""
-    def make(session: Session, words: Words) -> Command:
+    def make(session: Execution, words: Words) -> Command:
         words.token()
         # (a cursor may be called like one of the words of a direction)
         motion = Motion(count=1) if words.ahead(1) is None else _motion(words)
@@ -159,7 +159,7 @@ def _move(cursor: Portal, motion: Motion) -> Command:
 class _Fetch(Command):
     """FETCH: its rows are the cursor's, in the formats asked for."""
 
-    def __init__(self, cursor: Portal, motion: Motion, session: Session) -> None:
+    def __init__(self, cursor: Portal, motion: Motion, session: Execution) -> None:
         super().__init__(lambda values: Result(tag="FETCH {}"), columns=cursor.statement.columns, reaches_engine=True)
         self.binary = cursor.binary
         self._cursor = cursor

@@ -19,12 +19,12 @@ from febe.server.statements import decode_values
 from febe.server.typenames import oid_of
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 _FIRST = re.compile(r"select\s+(?:\*\s+from\s+)?(?:pg_catalog\s*\.\s*)?(\w+)\s*\(", re.IGNORECASE | re.ASCII)
 
 
-def select(session: Session, sql: str) -> Command | None:
+def select(session: Execution, sql: str) -> Command | None:
     """The command that a SELECT is, when every item is a call of these functions."""
     found = _FIRST.match(sql)
     if found is None or found[1].lower() not in FUNCTIONS:
@@ -82,7 +82,7 @@ def _calls(words: Words) -> list[_Call] | None:
     return None if len(found) > 1 and any(call.function.returns_set for call in found) else found
 
 
-def _command(session: Session, calls: list[_Call]) -> Command:
+def _command(session: Execution, calls: list[_Call]) -> Command:
     types: dict[int, int] = {}
     for call in calls:
         for wanted, given in zip(call.function.arguments, call.arguments, strict=True):

@@ -9,10 +9,10 @@ from febe.server.commands._words import Words
 from febe.server.engine import EngineError
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
-def discard(session: Session, words: Words) -> Command | None:
+def discard(session: Execution, words: Words) -> Command | None:
     """DISCARD."""
     words.token()
     what = words.one_of("ALL", "PLANS", "SEQUENCES", "TEMP", "TEMPORARY")

@@ -9,10 +9,10 @@ from febe.server.command import Command, done
 from febe.server.commands._words import Words
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
-def _with_effect(session: Session, act: Callable[[], object]) -> Callable[[], object]:
+def _with_effect(session: Execution, act: Callable[[], object]) -> Callable[[], object]:
     def acting() -> None:
         session.effects = True
         act()
@@ -20,7 +20,7 @@ def _with_effect(session: Session, act: Callable[[], object]) -> Callable[[], ob
     return acting
 
 
-def listen(session: Session, words: Words) -> Command:
+def listen(session: Execution, words: Words) -> Command:
     """LISTEN."""
     words.token()
     channel = words.identifier()
@@ -28,7 +28,7 @@ def listen(session: Session, words: Words) -> Command:
     return done("LISTEN", _with_effect(session, lambda: session.mailbox.listen(channel)))
 
 
-def unlisten(session: Session, words: Words) -> Command:
+def unlisten(session: Execution, words: Words) -> Command:
     """UNLISTEN."""
     words.token()
     channel = None if words.symbol("*") else words.identifier()
@@ -36,7 +36,7 @@ def unlisten(session: Session, words: Words) -> Command:
     return done("UNLISTEN", _with_effect(session, lambda: session.mailbox.unlisten(channel)))
 
 
-def notify(session: Session, words: Words) -> Command:
+def notify(session: Execution, words: Words) -> Command:
     """NOTIFY."""
     words.token()
     channel = words.identifier()

@@ -11,10 +11,10 @@ from febe.server.commands.transactions import modes
 from febe.server.engine import Result
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
-def set_parameter(session: Session, words: Words) -> Command | None:
+def set_parameter(session: Execution, words: Words) -> Command | None:
     """SET in all its forms."""
     words.token()
     parameters, transaction = session.parameters, session.transaction
@@ -67,7 +67,7 @@ def set_parameter(session: Session, words: Words) -> Command | None:
     return done("SET", act)
 
 
-def reset(session: Session, words: Words) -> Command:
+def reset(session: Execution, words: Words) -> Command:
     """RESET."""
     words.token()
     act: Callable[[], object]
@@ -86,7 +86,7 @@ def _nothing() -> None:
     pass
 
 
-def show(session: Session, words: Words) -> Command | None:
+def show(session: Execution, words: Words) -> Command | None:
     """SHOW of a parameter; of anything else it is the engine's."""
     words.token()
     parameters = session.parameters

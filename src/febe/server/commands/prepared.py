@@ -13,10 +13,10 @@ from febe.server.statements import Statement
 from febe.server.typenames import oid_of
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
-def prepare(session: Session, words: Words) -> Command:
+def prepare(session: Execution, words: Words) -> Command:
     """PREPARE name [(types)] AS statement."""
     words.token()
     if words.take("TRANSACTION"):
@@ -35,7 +35,7 @@ def prepare(session: Session, words: Words) -> Command:
     return done("PREPARE", act, reaches_engine=True)
 
 
-def execute(session: Session, words: Words) -> Command:
+def execute(session: Execution, words: Words) -> Command:
     """EXECUTE name [(arguments)]."""
     words.token()
     name = words.identifier()
@@ -57,7 +57,7 @@ def execute(session: Session, words: Words) -> Command:
     return command
 
 
-def _evaluated(session: Session, texts: list[str]) -> list[bytes | None]:
+def _evaluated(session: Execution, texts: list[str]) -> list[bytes | None]:
     """The arguments in text form; what is no literal is evaluated by the engine."""
     found = [argument(text) for text in texts]
     if any(one is None or one.parameter for one in found):
@@ -65,7 +65,7 @@ def _evaluated(session: Session, texts: list[str]) -> list[bytes | None]:
     return [one.text.encode() if one is not None and one.text is not None else None for one in found]
 
 
-def deallocate(session: Session, words: Words) -> Command:
+def deallocate(session: Execution, words: Words) -> Command:
     """DEALLOCATE."""
     words.token()
     words.take("PREPARE")

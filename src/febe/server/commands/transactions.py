@@ -12,7 +12,7 @@ from febe.server.parameters import KNOWN
 from febe.server.transactions import Block
 
 if TYPE_CHECKING:
-    from febe.server.session import Session
+    from febe.server.execution import Execution
 
 
 def modes(words: Words) -> bool | None:
@@ -37,9 +37,9 @@ def modes(words: Words) -> bool | None:
     return read_only
 
 
-def opening(tag: str) -> Callable[[Session, Words], Command | None]:
+def opening(tag: str) -> Callable[[Execution, Words], Command | None]:
     """BEGIN and START TRANSACTION."""
-    def make(session: Session, words: Words) -> Command | None:
+    def make(session: Execution, words: Words) -> Command | None:
         words.token()
         if not words.take("TRANSACTION"):
             if tag == "START TRANSACTION":
@@ -57,9 +57,9 @@ def opening(tag: str) -> Callable[[Session, Words], Command | None]:
     return make
 
 
-def finishing(commit: bool) -> Callable[[Session, Words], Command]:
+def finishing(commit: bool) -> Callable[[Execution, Words], Command]:
     """COMMIT, END, ROLLBACK and ABORT."""
-    def make(session: Session, words: Words) -> Command:
+    def make(session: Execution, words: Words) -> Command:
         words.token()
         if words.take("PREPARED"):
             return refused("two-phase commit")
@@ -88,7 +88,7 @@ def finishing(commit: bool) -> Callable[[Session, Words], Command]:
     return make
 
 
-def lock(session: Session, words: Words) -> Command:
+def lock(session: Execution, words: Words) -> Command:
     """LOCK TABLE in the modes that only keep a table from being changed in shape or dropped.
 
     A transaction of an engine sees its tables as they were all the while, so there is nothing to be done.
@@ -128,7 +128,7 @@ _WEAK = ("ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE")
 _MODES = (*_WEAK, "SHARE UPDATE EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
 
 
-def savepoint(session: Session, words: Words) -> Command:
+def savepoint(session: Execution, words: Words) -> Command:
     """SAVEPOINT."""
     words.token()
     name = words.identifier()
@@ -136,7 +136,7 @@ def savepoint(session: Session, words: Words) -> Command:
     return done("SAVEPOINT", lambda: session.transaction.savepoint(name), controls=True)
 
 
-def release(session: Session, words: Words) -> Command:
+def release(session: Execution, words: Words) -> Command:
     """RELEASE SAVEPOINT."""
     words.token()
     words.take("SAVEPOINT")
