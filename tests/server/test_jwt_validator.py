@@ -48,6 +48,7 @@ def test_a_good_one(validator: JWTValidator, provider: Provider) -> None:
     ({"iss": "https://other"}, "issuer"), ({"iss": None}, "iss"),
     ({"aud": "somebody else"}, "udience"), ({"aud": None}, "aud"),
     ({"sub": None}, "sub"), ({"sub": ""}, "names nobody"), ({"sub": 7}, "ubject"), ({"sub": "a\0b"}, "names nobody"),
+    ({"sub": "a\nb"}, "names nobody"), ({"sub": "\ud800"}, "names nobody"),
     ({"scope": "openid"}, "lacks the scope shop"), ({"scope": None}, "lacks the scope"),
     ({"scope": {"shop": 1}}, "lacks the scope")])
 def test_claims_that_are_not_enough(validator: JWTValidator, provider: Provider, claims: dict[str, Any],

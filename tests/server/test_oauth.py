@@ -158,6 +158,15 @@ class TestRules:
         with listening(Script(), **at(tmp_path, oauth=lambda _: TokenVerdict(authorized=True))) as listener:
             assert document(present(listener, GOOD)[0]) == TOLD
 
+    @pytest.mark.parametrize("name", ["a\nb", "\ud800", "a\0"])
+    @pytest.mark.parametrize("options", ["", "delegate_ident_mapping=1"])
+    def test_names_that_are_none(self, tmp_path: Path, name: str, options: str,
+                                 caplog: pytest.LogCaptureFixture) -> None:
+        answer = TokenVerdict(authorized=True, authn_id=name)
+        with listening(Script(), **at(tmp_path, options, oauth=lambda _: answer)) as listener:
+            assert document(present(listener, GOOD, b"\x01")[0]) == TOLD
+        assert not any("\n" in line for line in caplog.messages)
+
     def test_coroutine_functions_and_names(self, tmp_path: Path) -> None:
         async def takes_later(presented: PresentedToken) -> TokenVerdict:
             return takes(presented)

@@ -47,6 +47,8 @@ async def _validated(attempt: Attempt, auth: str) -> Proof:
     verdict = await attempt.validate(token)
     if not verdict.authorized:
         raise AuthenticationError("the validator did not accept the token")
+    if verdict.authn_id is not None and not verdict.authn_id.isprintable():
+        raise AuthenticationError("the validator gave a name that no user can have")
     if attempt.options.get("delegate_ident_mapping") == "1":  # the validator has decided about the user as well
         return Proof(identity=verdict.authn_id)
     if not verdict.authn_id:

@@ -144,7 +144,7 @@ class Gate:
     def _note(self, why: str, user: str, rule: Rule) -> None:
         where = f' ("{rule.line.file}", line {rule.line.number})' if self._service.rules.written else ""
         logger.warning("authentication failed: user=%s address=%s method=%s%s: %s", printable(user), self._place,
-                       rule.method, where, why)
+                       rule.method, where, printable(why))
 
 
 async def _in_thread(call: Callable[..., T], *args: Any) -> T:

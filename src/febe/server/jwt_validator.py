@@ -66,7 +66,7 @@ class JWTValidator:
         if lacking:
             raise AuthenticationError(f"the token lacks the scope {' '.join(sorted(lacking))}")
         name = claims[self._identity]
-        if not isinstance(name, str) or not name or "\0" in name:
+        if not isinstance(name, str) or not name or not name.isprintable():
             raise AuthenticationError(f"the token's claim {self._identity} names nobody")
         return TokenVerdict(authorized=True, authn_id=name)
 
