@@ -54,7 +54,8 @@ MODIFICATIONS.
 # Catalogs whose rows are the cluster's own and say nothing about another server.
 OMITTED = {"pg_statistic", "pg_largeobject", "pg_database"}
 # Node trees, which only the server itself can read.
-TREES = {"ev_qual", "ev_action", "prosqlbody", "proargdefaults"}
+TREES = {"ev_qual", "ev_action", "prosqlbody"}
+EXPRESSIONS = {"conbin": "pg_get_expr(conbin, conrelid)", "proargdefaults": "pg_get_expr(proargdefaults, 0)"}
 
 # PostgreSQL type -> how its values are asked for, and the Arrow type they are kept in.
 OID, TEXT = pa.uint32(), pa.string()
@@ -139,8 +140,8 @@ def main() -> None:
 
 
 def store(con: psycopg.Connection[Any], schema: str, name: str, columns: list[list[str]]) -> None:
-    # a check constraint's expression as SQL, which stands for its tree
-    wanted = ", ".join("pg_get_expr(conbin, conrelid)" if column == "conbin" else
+    # an expression as SQL stands for its tree
+    wanted = ", ".join(EXPRESSIONS[column] if column in EXPRESSIONS else
                        f'"{column}"{KEPT.get(kind, ("::text", TEXT))[0]}' for column, kind in columns)
     ours = {"pg_authid": "where oid < 16384 ", "pg_shdescription": "where objoid < 16384 and classoid <> 1262 ",
             "pg_auth_members": "where oid < 16384 ", "pg_shdepend": "where false "}.get(name, "")

@@ -93,7 +93,8 @@ def terminals(psql15: Path, served: Place, beside: Place,
 
 @pytest.mark.parametrize("text", INPUTS)
 def test_psql_proposes_the_same(text: str, terminals: tuple[Terminal, Terminal]) -> None:
-    ours, theirs = (one.proposals(text) for one in terminals)
+    # PostgreSQL has schemas for the temporary tables of other tests
+    ours, theirs = (re.sub(r"pg_(toast_)?temp_\d+\r\n", "", one.proposals(text)) for one in terminals)
     if text in LACKING:
         assert set(ours.split()) <= set(theirs.split())
     else:

@@ -143,6 +143,8 @@ class Expressions(ABC):
             item = inner.expressions[0].expressions[0]
             item.replace(self.call(f"{element(given)}out", item.unalias()))
             node.replace(self.call("array_out", inner))
+        elif element(wanted) in TEXTS and element(given) in REG:
+            node.replace(self.call(f"{element(given)}out_all", inner))
         elif wanted in TEXTS and given is not None and (given in REG or given in VECTORS or given.startswith("_")):
             name = f"{given}out" if given in REG else "vector_out" if given in VECTORS else "array_out"
             node.replace(self.call(name, inner))
@@ -206,7 +208,7 @@ class Expressions(ABC):
             called = self.call(name, *arguments)
             node.replace(exp.Anonymous(this="unnest", expressions=[called]) if name in _SETS else called)
         elif name == "generate_subscripts" and kinds and kinds[0] in VECTORS:
-            node.replace(exp.Sub(this=node.copy(), expression=exp.Literal.number(1)))
+            node.replace(as_type(exp.Sub(this=node.copy(), expression=exp.Literal.number(1)), "INTEGER"))
             return "int4"
         elif name.startswith(_SYSTEM) and not name.startswith("pg_catalog"):
             raise self.unknown(name)

@@ -289,6 +289,8 @@ MACROS: dict[str, list[tuple[str, str]]] = {
 for _kind in REG_KINDS:
     MACROS[_kind] = [("a", _reg_in(_kind, *_MISSING[_kind]))]
     MACROS[f"{_kind}out"] = [("a", _reg_out(_kind))]
+    MACROS[f"{_kind}out_all"] = [("a", f"(SELECT list(f_{_kind}out(k.x) ORDER BY k.i) FROM (SELECT unnest(a) AS x, "
+                                       "generate_subscripts(a, 1) AS i) AS k)")]
     MACROS[f"to_{_kind}"] = [("a", _named(_kind))]
 
 RENAMED = {"json_build_object": ("json_object", "json"), "jsonb_build_object": ("json_object", "jsonb"),

@@ -77,6 +77,8 @@ def function_name(node: Node) -> str:
     """The name of the function that a node calls, in lower case; "": it calls none."""
     if isinstance(node, exp.Anonymous):
         return str(node.this if isinstance(node.this, str) else node.name).lower()
+    if isinstance(node, exp.GenerateSeries):
+        return "generate_series"
     if type(node) in SESSION:
         return SESSION[type(node)][0]
     if type(node) in ARGUMENTS:

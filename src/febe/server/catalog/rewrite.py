@@ -60,6 +60,9 @@ def rewrite(sql: str) -> Rewritten:
         raise NotOurs from error
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query | exp.Values):
         raise NotOurs
+    for name in parsed[0].find_all(exp.Identifier):
+        if not name.args.get("quoted"):
+            name.set("this", name.name.lower())
     return _Walk().whole(parsed[0])
 
 
@@ -220,9 +223,17 @@ class _Walk(Expressions):
         """A function in FROM."""
         call = node.this.expression if isinstance(node.this, exp.Dot) else node.this
         name = function_name(call)
-        for argument in arguments_of(call):
-            self.visit(argument, scope, tables)
-        if name in functions.TABLES:
+        kinds = [self.visit(argument, scope, tables) for argument in arguments_of(call)]
+        if name == "generate_series" and all(kind in (None, "int2", "int4") for kind in kinds):
+            # of int4 as PostgreSQL counts, not of int8
+            column = names[0] if names else node.alias or name
+            counted = exp.select(exp.alias_(exp.cast(exp.Anonymous(this="unnest", expressions=[exp.Anonymous(
+                this=name, expressions=[one.copy() for one in arguments_of(call)])]), "INT"), column,
+                quoted=True)).subquery()
+            counted.set("alias", node.args.get("alias"))
+            node.replace(counted)
+            scope.add(node.alias or name, [(column, "int4")])
+        elif name in functions.TABLES:
             self.system = True
             self.uses(f"{functions.PREFIX}{name}_rows")
             columns = TABLE_COLUMNS.get(name, [])

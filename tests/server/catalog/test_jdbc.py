@@ -1,0 +1,108 @@
+"""pgJDBC's DatabaseMetaData, which DBeaver, DataGrip, Metabase and Tableau browse with: as PostgreSQL 18 answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import missing_peer
+from tests.peers import jdbc
+from tests.peers.installation import Missing
+
+from .conftest import Place
+
+# Each: the method of DatabaseMetaData and its arguments; a list stands for a String[].
+CALLS: list[tuple[str, tuple[Any, ...]]] = [
+    ("getCatalogs", ()),
+    ("getSchemas", ()),
+    ("getTableTypes", ()),
+    ("getTables", (None, "main", "%", None)),
+    ("getTables", (None, "main", "%", ["TABLE", "VIEW"])),
+    ("getTables", (None, None, "p%", ["TABLE"])),
+    ("getTables", (None, "pg\\_catalog", "pg\\_c%", ["SYSTEM TABLE"])),
+    ("getColumns", (None, "main", "%", "%")),
+    ("getColumns", (None, "main", "every", "%")),
+    ("getColumns", (None, "other", "t2", None)),
+    ("getPrimaryKeys", (None, "main", "child")),
+    ("getPrimaryKeys", (None, "main", "parent")),
+    ("getImportedKeys", (None, "main", "child")),
+    ("getExportedKeys", (None, "main", "parent")),
+    ("getCrossReference", (None, "main", "parent", None, "main", "child")),
+    ("getIndexInfo", (None, "main", "parent", False, False)),
+    ("getIndexInfo", (None, "main", "child", True, True)),
+    ("getBestRowIdentifier", (None, "main", "parent", 2, False)),
+    ("getVersionColumns", (None, "main", "parent")),
+    ("getTablePrivileges", (None, "main", "parent")),
+    ("getColumnPrivileges", (None, "main", "parent", "%")),
+    ("getFunctions", (None, "main", "%")),
+    ("getFunctionColumns", (None, "main", "area", "%")),
+    ("getProcedures", (None, "main", "%")),
+    ("getProcedureColumns", (None, "main", "area", "%")),
+    ("getTypeInfo", ()),
+    ("getUDTs", (None, "main", "%", None)),
+    ("getClientInfoProperties", ()),
+]
+WORDS = ("getSQLKeywords", "getDatabaseProductName", "getMaxColumnNameLength", "getMaxColumnsInIndex",
+         "getDefaultTransactionIsolation", "getUserName", "supportsTransactions")
+
+# Columns that hold OIDs, or what only PostgreSQL knows: pages and rows of an index, other databases.
+ITS_OWN = {"specific_name", "cardinality", "pages", "type_cat"}
+
+
+@pytest.fixture(scope="module")
+def both(served: Place, beside: Place) -> Iterator[tuple[Any, Any]]:
+    try:
+        connections = tuple(jdbc.connect(f"jdbc:postgresql://{place.host}:{place.port}/{place.database}",
+                                         user="postgres", currentSchema="main") for place in (served, beside))
+    except Missing as missing:
+        missing_peer(missing)
+    yield connections
+    for one in connections:
+        one.close()
+
+
+def table(result: Any) -> tuple[list[tuple[str, str]], list[list[str | None]]]:
+    """Columns with types, and rows in a fixed order."""
+    meta = result.getMetaData()
+    columns = [(meta.getColumnName(i), meta.getColumnTypeName(i)) for i in range(1, meta.getColumnCount() + 1)]
+    kept = [i for i, (name, _) in enumerate(columns, 1) if name.lower() not in ITS_OWN]
+    rows = []
+    while result.next():
+        values = [result.getString(i) for i in kept]
+        rows.append([value if value is None else re.sub(r"_\d{4,}$", "_N", value) for value in values])
+    return columns, sorted(rows, key=repr)
+
+
+@pytest.mark.parametrize(("method", "arguments"), CALLS, ids=lambda value: value if isinstance(value, str) else None)
+def test_metadata_is_the_same(method: str, arguments: tuple[Any, ...], both: tuple[Any, Any]) -> None:
+    import jpype
+
+    given = [jpype.JArray(jpype.JString)(one) if isinstance(one, list) else one for one in arguments]
+    ours, theirs = (table(getattr(one.getMetaData(), method)(*given)) for one in both)
+    if method == "getCatalogs":
+        assert {tuple(row) for row in ours[1]} <= {tuple(row) for row in theirs[1]}
+    else:
+        assert ours == theirs
+
+
+@pytest.mark.parametrize("method", WORDS)
+def test_a_word_about_the_server(method: str, both: tuple[Any, Any]) -> None:
+    ours, theirs = (getattr(one.getMetaData(), method)() for one in both)
+    assert ours == theirs
+
+
+def test_columns_of_a_result(both: tuple[Any, Any]) -> None:
+    """ResultSetMetaData asks the catalogs for a column's table, nullability and whether it counts up."""
+    found = []
+    for one in both:
+        statement = one.prepareStatement("select id, name, price from parent where id = ?")
+        meta = statement.getMetaData()
+        found.append([(meta.getColumnName(i), meta.getColumnTypeName(i), meta.getColumnClassName(i),
+                       meta.getPrecision(i), meta.getScale(i)) for i in range(1, meta.getColumnCount() + 1)])
+        parameters = statement.getParameterMetaData()
+        found[-1].append((parameters.getParameterCount(), parameters.getParameterTypeName(1)))
+        statement.close()
+    assert found[0] == found[1]
