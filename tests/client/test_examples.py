@@ -34,6 +34,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
                              "left over by a crash: ['debit'], rolled back"]),
     ("observed.py", ["WARNING\nWARNING\nWARNING\n", "CONNECT None", "SELECT select ?", "1 query messages on the wire",
                      "SELECT pg_class select relname from pg_class where"]),
+    ("sqlalchemy_objects.py", ["Ada ['Volume 1', 'Volume 2', 'Volume 3'] 600"]),
     ("to_parquet.py", ["100000 ['id', 'name', 'half'] 50000.0"]),
     ("arrow_table.py", ["['i', 'half', 'name'] 1000 row 1000", "250250.0 250.25", "[(1000, 'row 999')]",
                         "float64 250250.0", "COPY 1000 250250.0"]),

@@ -94,10 +94,10 @@ class Postgres:
         return (f"postgresql://{quote(user, safe='')}{secret}@{'' if unix else self.host}{host}/postgres"
                 f"{'?' if query else ''}{query}")
 
-    def psql(self, sql: str, user: str = SUPERUSER) -> str:
+    def psql(self, sql: str, user: str = SUPERUSER, *, dbname: str = "") -> str:
         """Run `sql` with this version's psql; unaligned, tuples only."""
         return subprocess.run(
-            [self.bin / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql],
+            [self.bin / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, *([dbname] if dbname else [])],
             env=_environment() | {f"PG{name.upper()}": value for name, value in self._libpq(user).items()},
             check=True, capture_output=True, text=True).stdout.rstrip("\n")
 

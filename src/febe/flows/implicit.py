@@ -52,6 +52,8 @@ async def _begun(session: Session, begin: str, work: Callable[[], Coroutine[Any,
         if opening.error is not None:
             raise opening.error from None
         raise
+    if not opening.complete:  # the work asked for nothing
+        await settle(session, opening)
     opening.check()
     return done
 

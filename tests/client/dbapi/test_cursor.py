@@ -9,7 +9,8 @@ import pytest
 
 from febe import dbapi
 from febe.client.dbapi.placeholders import bound
-from febe.errors import EncodeError, UndefinedTable, UniqueViolation
+from febe.errors import EncodeError, PostgresError, UndefinedTable, UniqueViolation
+from tests.peers.postgres import Postgres
 
 
 @pytest.mark.parametrize(("sql", "parameters", "expected"), [
@@ -128,6 +129,16 @@ def test_a_stream(connection: dbapi.Connection) -> None:
             with pytest.raises(dbapi.ProgrammingError):
                 refused()
     assert connection.execute("select count(*) from pg_cursors").fetchone() == (0,)
+
+
+def test_a_stream_begins_one_transaction(pg18: Postgres) -> None:
+    notices: list[PostgresError] = []
+    with dbapi.connect(pg18.dsn(), on_notice=notices.append) as connection:
+        for _ in range(3):
+            with connection.cursor(size=2) as cursor:
+                assert len(cursor.execute("select generate_series(1, 5)").fetchall()) == 5
+            connection.rollback()
+    assert notices == []
 
 
 def test_a_stream_that_fails(connection: dbapi.Connection) -> None:

@@ -198,6 +198,12 @@ class Connection:
         finally:
             self.close()
 
+    def abort(self) -> None:
+        """Close at once, without a word to the server."""
+        self._closed = True
+        self.session.closed("abort() was called")
+        self.session.port.abort()
+
     # Two phases
 
     def xid(self, format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
