@@ -21,8 +21,10 @@ from febe.protocol.states import State
 
 _EXECUTE = Execute(portal="", maximum_rows=0).encode()
 _FLUSH = Flush().encode()
-_SIZE = 5000
-"""Sets of parameters in one piece; two pieces are on their way at a time."""
+_SIZE = 1000
+"""Sets of parameters in one piece: the server begins while the next is made."""
+_AHEAD = 10
+"""So many pieces are on their way at a time."""
 _REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
 Many = Iterable[Any] | AsyncIterable[Any]
@@ -93,7 +95,7 @@ async def _run_all(session: Session, what: str | Statement, many: Many, rows: li
                 ask(session, (State.BIND, State.EXECUTE) * len(piece), out, batch)
                 waiting.append(batch)
                 number += len(piece)
-                while len(waiting) > 2:
+                while len(waiting) > _AHEAD:
                     affected += await _take(session, waiting, rows)
             while waiting:
                 affected += await _take(session, waiting, rows)
