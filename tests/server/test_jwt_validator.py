@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,3 +164,31 @@ def test_options_that_are_not_safe(options: dict[str, Any]) -> None:
         JWTValidator(**options)
 
 
+
+
+HEADERS = (b"[" * 45_000, b'{"a":' * 9_000, b'{"alg":"RS256","kid":[1]}', b'{"alg":["x"]}', b"null", b"7", b"\xff\xfe",
+           b'{"alg":"RS256","kid":"first","crit":["b64"],"b64":false}', b'{"alg":"RS256","kid":"first","crit":7}',
+           b'{"alg":null,"kid":"first"}', b'{"alg":{},"kid":{}}', b'{"alg":"ES256","kid":"first"}', b'{"kid":"first"}')
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
+def test_headers_that_make_no_sense(validator: JWTValidator, provider: Provider, header: bytes) -> None:
+    rest = provider.token("ann").partition(".")[2]
+    with pytest.raises(AuthenticationError):
+        judged(validator, provider, f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.{rest}")
+
+
+def test_damaged_tokens(validator: JWTValidator, provider: Provider) -> None:
+    """Each is refused as it should be, or is the token that it was: the last letter has bits that say nothing."""
+    good, source = provider.token("ann"), random.Random(5)
+    signed = good.rpartition(".")[0]
+    for _ in range(400):
+        damaged = list(good)
+        for _ in range(source.randrange(1, 4)):
+            damaged[source.randrange(len(damaged))] = source.choice("ABCabc019-_.~+/=")
+        token = "".join(damaged)
+        try:
+            assert judged(validator, provider, token).authn_id == "ann" and token.startswith(signed)
+        except AuthenticationError as error:
+            assert token != good
+            assert token not in str(error)
