@@ -147,10 +147,52 @@ def on(installation: Installation, place: Path, data: Path, **settings: str) -> 
         _stop(process)
 
 
+class Crashing:
+    """A server of one's own that is killed and comes back on its port, with its data."""
+
+    def __init__(self, installation: Installation, place: Path, settings: dict[str, str]) -> None:
+        self._installation, self._place, self._settings = installation, place, settings
+        self._port: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Postgres:
+        """Start it, again if need be.  Errors: StartFailed."""
+        process, self._port = _start(self._installation, self._place, self._place / "data", self._place / "log",
+                                     self._settings, self._port)
+        self._process = process
+        return Postgres(installation=self._installation, host="127.0.0.1", port=self._port, socket_dir=self._place,
+                        log=self._place / "log", process=process)
+
+    def kill(self) -> None:
+        """Kill the postmaster that `start` made; its children notice, and end by themselves."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it properly, if it runs."""
+        if self._process is not None:
+            _stop(self._process)
+
+
+@contextlib.contextmanager
+def crashing(installation: Installation, **settings: str) -> Iterator[Crashing]:
+    """A fresh cluster to be started and killed; it is stopped and removed at the end."""
+    template = once(f"cluster-{installation.version}-{_recipe():08x}", lambda target: _initdb(installation, target))
+    with scratch(f"pg{installation.major}") as place:
+        _as_server_user(["cp", "-R", template, place / "data"], place)
+        made = Crashing(installation, place, SETTINGS | settings)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
 def _start(installation: Installation, place: Path, data: Path, log: Path,
-           settings: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    for _attempt in range(5):
-        port = _free_port()
+           settings: dict[str, str], again: int | None = None) -> tuple[subprocess.Popen[bytes], int]:
+    """`again` is the port that it had before; children of a postmaster that was killed may still be about then."""
+    for _attempt in range(5 if again is None else 200):
+        port = again or _free_port()
         chosen = settings | {"port": str(port), "unix_socket_directories": str(place)}
         options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
         with log.open("wb") as output:
@@ -163,6 +205,9 @@ def _start(installation: Installation, place: Path, data: Path, log: Path,
             _stop(process)
             said = log.read_text(errors="replace")
             if "Address already in use" in said:      # taken between our look and its bind
+                continue
+            if again is not None and ("still in use" in said or "lock file" in said):
+                time.sleep(0.05)
                 continue
             raise StartFailed(f"PostgreSQL {installation.version}: {failure}; its log:\n{said}") from None
         except BaseException:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from struct import Struct
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from febe.server import serve as serve_engine
 from febe.walsender.no_engine import NoEngine
 
 FIRST_OID = 16384
+_HEAD = Struct("!cicqqq").pack
 
 
 class PublishError(Exception):
@@ -88,11 +90,6 @@ class Publisher:
         """No longer."""
         self._listening.pop(event, None)
 
-    def snapshot(self) -> tuple[int, dict[int, list[Cells]]]:
-        """A position and all rows as they are there."""
-        with self._lock:
-            return self.store.end, {oid: self.store.rows(oid) for oid in self.tables}
-
     def _committed(self) -> None:
         for event, loop in list(self._listening.items()):
             loop.call_soon_threadsafe(event.set)
@@ -105,7 +102,8 @@ class Transaction:
         self._publisher = publisher
         self._changes: list[bytes] = []
         self._rows: dict[tuple[int, str], Cells | None] = {}
-        self._emptied: list[int] = []
+        self._emptied: set[int] = set()
+        self._relations: set[int] = set()
 
     def __enter__(self) -> Self:
         self._publisher._lock.acquire()
@@ -115,12 +113,17 @@ class Transaction:
                  trace: TracebackType | None) -> None:
         try:
             if error is None and self._changes:
+                at = from_unix(time.time())
                 self._publisher.store.commit(
-                    self._changes, [(oid, key, cells) for (oid, key), cells in self._rows.items()], self._emptied,
-                    from_unix(time.time()))
+                    [_frame(change, at) for change in self._changes], self._relations,
+                    ((oid, key, cells) for (oid, key), cells in self._rows.items()), self._emptied, at)
                 self._publisher._committed()
         finally:
             self._publisher._lock.release()
+
+    def _note(self, change: logical.Insert | logical.Update | logical.Delete) -> None:
+        self._relations.add(change.relation)
+        self._changes.append(change.encode())
 
     def _current(self, table: Table, key: str) -> Cells | None:
         if (table.oid, key) in self._rows:
@@ -134,7 +137,7 @@ class Transaction:
         if self._current(table, key) is not None:
             raise PublishError(f"{table.schema}.{table.name} has a row of key {key}")
         self._rows[table.oid, key] = cells
-        self._changes.append(logical.Insert(relation=table.oid, new=as_tuple(cells)).encode())
+        self._note(logical.Insert(relation=table.oid, new=as_tuple(cells)))
 
     def update(self, table: Table, row: Sequence[object], *, old: Sequence[object] | None = None) -> None:
         """Put a row in the place of that with its key, or of `old`, a row with the key it had.
@@ -152,9 +155,9 @@ class Transaction:
                 raise PublishError(f"{table.schema}.{table.name} has a row of key {key}")
             self._rows[table.oid, old_key] = None
         self._rows[table.oid, key] = cells
-        self._changes.append(logical.Update(
+        self._note(logical.Update(
             relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(before))) if moved else None,
-            new=as_tuple(cells)).encode())
+            new=as_tuple(cells)))
 
     def delete(self, table: Table, row: Sequence[object]) -> None:
         """Delete the row with the key that `row` has; its other columns do not matter.  Errors: PublishError."""
@@ -163,16 +166,21 @@ class Transaction:
         if self._current(table, key) is None:
             raise PublishError(f"{table.schema}.{table.name} has no row of key {key}")
         self._rows[table.oid, key] = None
-        self._changes.append(logical.Delete(
-            relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(cells)))).encode())
+        self._note(logical.Delete(relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(cells)))))
 
     def truncate(self, *tables: Table, cascade: bool = False, restart_identity: bool = False) -> None:
         """Empty tables."""
         for table in tables:
-            self._emptied.append(table.oid)
+            self._emptied.add(table.oid)
+            self._relations.add(table.oid)
             self._rows = {place: cells for place, cells in self._rows.items() if place[0] != table.oid}
         self._changes.append(logical.Truncate(tables=TruncatedTables(
             cascade + 2 * restart_identity, [table.oid for table in tables])).encode())
+
+
+def _frame(change: bytes, at: int) -> bytes:
+    """A change as the stream carries it: an XLogData whose positions are 0, as all but a record's last are."""
+    return _HEAD(b"d", len(change) + 29, b"w", 0, 0, at) + change
 
 
 __all__ = ["PublishError", "Publisher", "Transaction"]

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import re
 import time
+from functools import partial
 
-from febe.protocol.connection import CopyDataRun
+from febe.flows.serve import DELIVER_AT
+from febe.protocol.connection import CopyDataRun, Event
 from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone, CopyOutResponse
 from febe.protocol.errors import ConnectionLost, RemoteProtocolError
 from febe.protocol.logical import Begin, Commit
 from febe.protocol.lsn import format_lsn, from_unix
-from febe.protocol.message import Sender
+from febe.protocol.message import Message, Sender
 from febe.protocol.replication import (
     STREAMING,
     PrimaryKeepalive,
@@ -33,9 +35,11 @@ from febe.protocol.replication_commands import (
 from febe.protocol.simple import CommandComplete
 from febe.protocol.startup import Terminate
 from febe.publish.publisher import Publisher
-from febe.publish.store import Logged, Slot
+from febe.publish.store import Frozen, Logged, Slot
 from febe.publish.table import Cells, Table
 from febe.server.engine import EngineError
+from febe.types import oids
+from febe.types._codec import Codec
 from febe.types.copy import CopyColumn, CopyEncoder, CopyFormat
 from febe.walsender.base import ReplicationSession
 
@@ -43,13 +47,14 @@ KEEPALIVE_SECONDS = 10.0
 ROWS = 1000
 _KNOWN_OPTIONS = frozenset({"proto_version", "publication_names", "binary", "messages", "streaming", "two_phase",
                             "origin"})
+_AS_IT_IS = Codec(oid=oids.TEXT, name="text")
 _COPY = re.compile(r'COPY ("(?:[^"]|"")+"|\w+)\.("(?:[^"]|"")+"|\w+)(?: \(.*?\))? TO STDOUT( WITH \(FORMAT binary\))?$',
                    re.DOTALL)
 
 class PublisherSession(ReplicationSession):
     """One walsender, as far as a subscription needs it."""
 
-    _frozen: dict[int, list[Cells]] | None = None
+    _frozen: Frozen | None = None
     _in_block = False
 
     @property
@@ -59,7 +64,7 @@ class PublisherSession(ReplicationSession):
 
     async def on_sql(self, text: str) -> None:
         """Answer one of a subscription's queries."""
-        self._answer(text.strip().rstrip(";"))
+        await self._answer(text.strip().rstrip(";"))
 
     # Commands
 
@@ -92,6 +97,16 @@ class PublisherSession(ReplicationSession):
         else:
             raise EngineError("this publisher serves logical replication only", sqlstate="0A000")
 
+    def close(self) -> None:
+        """The client is gone."""
+        self._thaw()
+        super().close()
+
+    def _thaw(self) -> None:
+        if self._frozen is not None:
+            self._frozen.close()
+            self._frozen = None
+
     def _slot(self, name: str) -> Slot:
         found = self.publisher.store.slot(name)
         if found is None:
@@ -106,27 +121,32 @@ class PublisherSession(ReplicationSession):
             raise EngineError(f"unrecognized option: {min(unknown)}", sqlstate="42601")
         if self.publisher.store.slot(command.slot) is not None:
             raise EngineError(f'replication slot "{command.slot}" already exists', sqlstate="42710")
-        lsn, rows = self.publisher.snapshot()
-        if command.options.get("snapshot") == "use":
-            if not self._in_block:
-                raise EngineError("CREATE_REPLICATION_SLOT ... (SNAPSHOT 'use') must be called inside a transaction",
-                                  sqlstate="25001")
-            self._frozen = rows
+        uses = command.options.get("snapshot") == "use"
+        if uses and not self._in_block:
+            raise EngineError("CREATE_REPLICATION_SLOT ... (SNAPSHOT 'use') must be called inside a transaction",
+                              sqlstate="25001")
         flags = {name: name in command.options and boolean(name, command.options[name])
                  for name in ("two_phase", "failover")}
-        self.publisher.store.save(Slot(name=command.slot, confirmed=lsn, **flags))
+        slot = Slot(name=command.slot, confirmed=0, **flags)
+        frozen = self.publisher.store.create(slot)
+        if uses:
+            self._thaw()
+            self._frozen = frozen
+        else:
+            frozen.close()
         self.rows(("slot_name", "consistent_point", "snapshot_name", "output_plugin"),
-                   [(command.slot, format_lsn(lsn), None, "pgoutput")], "CREATE_REPLICATION_SLOT")
+                   [(command.slot, format_lsn(slot.confirmed), None, "pgoutput")], "CREATE_REPLICATION_SLOT")
 
     # A subscription's queries (subscriptioncmds.c, tablesync.c)
 
-    def _answer(self, sql: str) -> None:
+    async def _answer(self, sql: str) -> None:
         tables = self.publisher.tables
         if sql.startswith(("BEGIN", "START TRANSACTION")):
             self._in_block = True
             self.say(CommandComplete(tag="BEGIN"))
         elif sql in ("COMMIT", "ROLLBACK"):
-            self._in_block, self._frozen = False, None
+            self._in_block = False
+            self._thaw()
             self.say(CommandComplete(tag=sql))
         elif "pg_catalog.set_config(" in sql:
             self.rows(("set_config",), [("",)])
@@ -152,7 +172,7 @@ class PublisherSession(ReplicationSession):
         elif sql.startswith("SELECT DISTINCT pg_get_expr(gpt.qual"):
             self.rows(("pg_get_expr",), [(None,)])
         elif sql.startswith("COPY "):
-            self._copy_table(sql)
+            await self._copy_table(sql)
         else:
             raise EngineError("this publisher answers what a subscription asks, and nothing else", sqlstate="0A000")
 
@@ -164,26 +184,30 @@ class PublisherSession(ReplicationSession):
             (str(place + 1), column, str(table.types[place]), "t" if place in table.key else "f", *generated)
             for place, column in enumerate(table.columns)] if table else [])
 
-    def _copy_table(self, sql: str) -> None:
+    async def _copy_table(self, sql: str) -> None:
         match = _COPY.match(sql)
         table = next((table for table in self.publisher.tables.values() if match is not None
                       and (table.schema, table.name) == (_unquoted(match[1]), _unquoted(match[2]))), None)
         if match is None or table is None:
             raise EngineError("no such table is published", sqlstate="42P01")
         binary = match[3] is not None
-        rows = self._frozen[table.oid] if self._frozen is not None else self.publisher.snapshot()[1][table.oid]
         self.say(CopyOutResponse(format=int(binary), column_formats=[int(binary)] * len(table.columns)))
+        codecs = table.codecs if binary else [_AS_IT_IS] * len(table.columns)
         encoder = CopyEncoder(CopyFormat(format="binary" if binary else "text"),
                               [CopyColumn(name=name, codec=codec)
-                               for name, codec in zip(table.columns, table.codecs, strict=True)])
-        for start in range(0, len(rows), ROWS):
-            data = encoder.encode([_values(table, cells) for cells in rows[start:start + ROWS]])
-            if data:
-                self.conversation.say_run(CopyData, data)
+                               for name, codec in zip(table.columns, codecs, strict=True)])
+        values = partial(_values, table) if binary else _texts
+        count = 0
+        with contextlib.ExitStack() as stack:
+            frozen = self._frozen or stack.enter_context(self.publisher.store.frozen())
+            for rows in frozen.rows(table.oid, ROWS):
+                count += len(rows)
+                self.conversation.say_run(CopyData, encoder.encode(list(map(values, rows))))
+                await self.conversation.deliver()
         last = encoder.finish()
         if last:
             self.conversation.say_run(CopyData, last)
-        self.say(CopyDone(), CommandComplete(tag=f"COPY {len(rows)}"))
+        self.say(CopyDone(), CommandComplete(tag=f"COPY {count}"))
 
     # The stream
 
@@ -220,7 +244,7 @@ class _Stream:
 
     async def run(self) -> None:
         session = self.session
-        conversation, publisher = session.conversation, session.publisher
+        conversation = session.conversation
         session.say(CopyBothResponse(format=0, column_formats=[]))
         self._keepalive(reply=False)
         await conversation.deliver()
@@ -229,13 +253,7 @@ class _Stream:
         try:
             while True:
                 self.news.clear()
-                while found := publisher.store.since(self.sent):
-                    for logged in found:
-                        self._send(logged)
-                    self._keepalive(reply=False)
-                    await conversation.deliver()
-                    if reading.done():
-                        break
+                await self._catch_up(reading)
                 if waiting.done():
                     waiting = asyncio.ensure_future(self.news.wait())
                 done, _ = await asyncio.wait({reading, waiting}, timeout=KEEPALIVE_SECONDS,
@@ -273,38 +291,49 @@ class _Stream:
         if payload.reply_requested:
             self._keepalive(reply=False)
 
+    async def _catch_up(self, reading: asyncio.Future[Event]) -> None:
+        """Send what is not sent yet, until the subscription says something."""
+        conversation, store = self.session.conversation, self.session.publisher.store
+        while not reading.done():
+            end = store.end  # before the look: what is committed meanwhile has not been sent
+            found = store.since(self.sent)
+            for logged in found:
+                await self._send(logged)
+            if not found:
+                self.sent = max(self.sent, end)
+            self._keepalive(reply=False)
+            await conversation.deliver()
+            if not found:
+                return
+
     def _keepalive(self, *, reply: bool) -> None:
-        self._say(PrimaryKeepalive(end_lsn=self.session.publisher.store.end if not self._behind else self.sent,
-                                   sent_at=from_unix(time.time()), reply_requested=int(reply)).encode())
+        """Tell how far we are: never past what was sent, which would be confirmed unseen."""
+        self._say(PrimaryKeepalive(end_lsn=self.sent, sent_at=from_unix(time.time()), reply_requested=int(reply)))
 
-    @property
-    def _behind(self) -> bool:
-        return bool(self.session.publisher.store.since(self.sent, 1))
-
-    def _say(self, payload: bytes) -> None:
-        self.session.say(CopyData(data=payload))
-
-    def _send(self, logged: Logged) -> None:
+    async def _send(self, logged: Logged) -> None:
+        session = self.session
         self._change(0, Begin(final_lsn=logged.lsn, committed_at=logged.at, xid=logged.xid).encode())
-        for change in logged.changes:
-            for oid in _relations(change):
-                if oid not in self._described:
-                    self._described.add(oid)
-                    self._change(0, self.session.publisher.tables[oid].relation().encode())
-            self._change(0, change)
+        for oid in logged.relations:
+            if oid not in self._described:
+                self._described.add(oid)
+                self._change(0, session.publisher.tables[oid].relation().encode())
+        for part in session.publisher.store.changes(logged.lsn):
+            session.conversation.say_run(CopyData, part)
+            if session.conversation.waiting >= DELIVER_AT:
+                await session.conversation.deliver()
         self._change(logged.end, Commit(commit_lsn=logged.lsn, end_lsn=logged.end,
                                         committed_at=logged.at).encode())
         self.sent = logged.end
 
     def _change(self, lsn: int, data: bytes) -> None:
-        self._say(XLogData(start_lsn=lsn, end_lsn=lsn, sent_at=from_unix(time.time()), data=data).encode())
+        self._say(XLogData(start_lsn=lsn, end_lsn=lsn, sent_at=from_unix(time.time()), data=data))
+
+    def _say(self, payload: Message) -> None:
+        self.session.say(CopyData(data=payload.encode()))
 
 
-def _relations(change: bytes) -> list[int]:
-    """Which tables a change is about: Truncate counts them and has its flags before them."""
-    if change[:1] == b"T":
-        return [int.from_bytes(change[pos:pos + 4], "big") for pos in range(6, len(change), 4)]
-    return [int.from_bytes(change[1:5], "big")]
+def _texts(cells: Cells) -> list[str | None]:
+    return [None if cell is None else cell.decode() for cell in cells]
 
 
 def _values(table: Table, cells: Cells) -> list[object]:
