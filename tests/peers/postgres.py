@@ -224,7 +224,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):
             lines = (data / "postmaster.pid").read_text().splitlines()
-            if len(lines) >= 8 and lines[7].strip() in ("ready", "standby"):
+            # the file of one that was killed stays: the first line says whose it is
+            if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() in ("ready", "standby"):
                 return
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise StartFailed(f"exit code {process.wait(0.02)}")

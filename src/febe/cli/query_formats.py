@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import click
@@ -20,36 +19,21 @@ from febe.types._shapes import ArrayOf, CompositeOf, DomainOf
 from febe.types.copy import CopyColumn, CopyEncoder, CopyFormat, Framing
 from febe.types.oids import TYPE_DATA
 from febe.types.registry import TYPES, Codec, Registry
+from febe.types.texts import TEXT, Texts
 
 if TYPE_CHECKING:
     from febe import Connection
 
-__all__ = ["BINARY", "FORMATS", "SUFFIXES", "Sink", "types_for"]
+__all__ = ["BINARY", "FORMATS", "SUFFIXES", "Sink", "json_writer", "types_for"]
 
 _NUMBERS = frozenset({oids.INT2, oids.INT4, oids.INT8, oids.FLOAT4, oids.FLOAT8, oids.NUMERIC, oids.OID, oids.MONEY})
 _JSON_NUMBERS = _NUMBERS - {oids.MONEY}
-_TEXT = Codec(oid=oids.TEXT, name="text")
-
-
-class _Texts(Registry):
-    """Every type as the text that the server sends, which is what a table and CSV are made of."""
-
-    __slots__ = ()
-
-    def copy(self) -> Registry:
-        return self
-
-    def by_oid(self, oid: int) -> Codec:
-        return replace(_TEXT, oid=oid)
-
-    def unknown(self, oids: Sequence[int]) -> list[int]:
-        return []
 
 
 def types_for(form: str) -> Registry:
     """The registry of a connection whose rows are laid out like this."""
     if form in ("table", "csv"):
-        return _Texts()
+        return Texts()
     if form in BINARY:
         return TYPES
     types = TYPES.copy()
@@ -138,7 +122,7 @@ class _CSV(Sink):
 
     def begin(self, connection: Connection[Any], columns: Sequence[FieldDescription]) -> None:
         form = CopyFormat(format="csv", header=self.header, null=self.null)
-        self.encoder = CopyEncoder(form, [CopyColumn(name=one.name, codec=_TEXT) for one in columns], Framing.BARE)
+        self.encoder = CopyEncoder(form, [CopyColumn(name=one.name, codec=TEXT) for one in columns], Framing.BARE)
         self.has_rows = bool(columns)
 
     def write(self, rows: Any) -> None:
@@ -184,7 +168,7 @@ _ToJSON = Callable[[Any], str]
 
 
 def _object(fields: Iterable[tuple[str, Codec]], types: Registry) -> _ToJSON:
-    parts = [(json.dumps(name, ensure_ascii=False) + ": ", _json(codec, types)) for name, codec in fields]
+    parts = [(json.dumps(name, ensure_ascii=False) + ": ", json_writer(codec, types)) for name, codec in fields]
 
     def write(row: Any) -> str:
         return "{" + ", ".join([name + ("null" if value is None else one(value))
@@ -193,13 +177,13 @@ def _object(fields: Iterable[tuple[str, Codec]], types: Registry) -> _ToJSON:
     return write
 
 
-def _json(codec: Codec, types: Registry) -> _ToJSON:
+def json_writer(codec: Codec, types: Registry) -> _ToJSON:
     """What writes a type's values: numbers, booleans, arrays and composites as JSON's own, all others as their text."""
     shape = codec.shape
     if isinstance(shape, DomainOf):
-        return _json(types.by_oid(shape.base), types)
+        return json_writer(types.by_oid(shape.base), types)
     if isinstance(shape, ArrayOf):
-        return _array(_json(types.by_oid(shape.element), types))
+        return _array(json_writer(types.by_oid(shape.element), types))
     if isinstance(shape, CompositeOf) and shape is not CompositeOf.OPEN:
         return _object([(name, types.by_oid(oid)) for name, oid in shape.fields], types)
     if codec.oid in (oids.JSON, oids.JSONB):

@@ -318,7 +318,7 @@ class _Stream:
                 self._described.add(oid)
                 self._change(0, session.publisher.tables[oid].relation().encode())
         for part in session.publisher.store.changes(logged.lsn):
-            session.conversation.say_run(CopyData, part)
+            session.stream_frames(part)
             if session.conversation.waiting >= DELIVER_AT:
                 await session.conversation.deliver()
         self._change(logged.end, Commit(commit_lsn=logged.lsn, end_lsn=logged.end,
@@ -329,7 +329,7 @@ class _Stream:
         self._say(XLogData(start_lsn=lsn, end_lsn=lsn, sent_at=from_unix(time.time()), data=data))
 
     def _say(self, payload: Message) -> None:
-        self.session.say(CopyData(data=payload.encode()))
+        self.session.stream(payload)
 
 
 def _texts(cells: Cells) -> list[str | None]:

@@ -234,7 +234,12 @@ Event: TypeAlias = ("Insert | Update | Delete | Truncate | Message | Relation | 
 ENDS: frozenset[type[Any]] = frozenset({Commit, Prepare, CommitPrepared, RollbackPrepared, Message, Raw})
 """What an `end_lsn` confirms together with all that came before it."""
 
+def end_of(event: Event) -> int:
+    """The position that confirms an event and all before it; 0 for those that end nothing."""
+    return event.end_lsn if event.__class__ in ENDS else 0  # type: ignore[union-attr]
+
+
 __all__ = [
     "ENDS", "UNCHANGED", "Abort", "Begin", "Block", "BlockEnd", "Change", "Column", "Commit", "CommitPrepared",
     "Delete", "Event", "Insert", "Message", "Prepare", "Raw", "Relation", "RollbackPrepared", "Truncate", "Unchanged",
-    "Update"]
+    "Update", "end_of"]

@@ -20,7 +20,11 @@ class BackupError(Error):
     """A backup, or log, cannot be written where it was to go, or holds what must not be unpacked."""
 
 
+class TableChanged(Error):
+    """A table has changed in a way that its copy cannot follow: the copy has to be made anew."""
+
+
 LOST = frozenset({"42704", "55000", "58P01"})
 """SQLSTATEs of START_REPLICATION that say so: no such slot; invalidated; the log is removed."""
 
-__all__ = ["LOST", "BackupError", "SlotLost"]
+__all__ = ["LOST", "BackupError", "SlotLost", "TableChanged"]

@@ -62,11 +62,12 @@ class Handover(Generic[T]):
             self._error = error
             self._wake()
 
-    def get(self) -> list[T] | None:
-        """The next batch; None at the end.  Errors: what `end` was given."""
+    def get(self, seconds: float | None = None) -> list[T] | None:
+        """The next batch; None at the end; an empty one when nothing comes in time.  Errors: what `end` was given."""
         with self._changed:
             while not self._batches and not self._ended:
-                self._changed.wait()
+                if not self._changed.wait(seconds):
+                    return []
             return self._take()
 
     async def aget(self) -> list[T] | None:

@@ -49,7 +49,9 @@ async def tables(connection: Connection[Row], publications: Sequence[str], major
     sql = _TABLES.format(names=names, columns=", p.rowfilter" if major >= 15 else "")
     if major < 15:
         sql = sql.replace("p.attnames::text[]", "null::text")
-    for oid, schema, name, identity, listed, *condition in await connection.fetch(sql):
+    # numbers and booleans are texts where the program wants all values so
+    for told, schema, name, identity, listed, *condition in await connection.fetch(sql):
+        oid = int(told)
         if oid in found:
             # published twice: a row that either condition admits is published
             earlier = found[oid].condition
@@ -57,8 +59,8 @@ async def tables(connection: Connection[Row], publications: Sequence[str], major
             continue
         chosen = None if listed is None else set(_names(listed))
         columns = tuple(
-            Column(name=column, type_oid=type_oid, type_modifier=modifier, type_name=type_name,
-                   is_key=bool(key) or identity == "f")
+            Column(name=column, type_oid=int(type_oid), type_modifier=int(modifier), type_name=type_name,
+                   is_key=key in (True, "t") or identity == "f")
             for column, type_oid, modifier, type_name, key in await connection.fetch(_NAMES.format(oid=oid))
             if chosen is None or column in chosen)
         found[oid] = Table(Relation(oid=oid, schema=schema, name=name, replica_identity=identity, columns=columns),

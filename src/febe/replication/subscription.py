@@ -29,7 +29,7 @@ from febe.protocol.replication_commands import DropReplicationSlot, StartReplica
 from febe.protocol.states import State
 from febe.replication import slots, snapshot
 from febe.replication.assembler import Assembler, Wanted
-from febe.replication.changes import ENDS, Begin, Commit, Event, Relation
+from febe.replication.changes import ENDS, Begin, Commit, Event, Relation, end_of
 from febe.replication.handover import Handover
 from febe.types.registry import TYPES, Registry
 
@@ -52,17 +52,17 @@ class Subscription:
     """
 
     def __init__(self, conninfo: str, options: Options, *, slot: str, publications: Sequence[str], plugin: str,
-                 plugin_options: dict[str, str | None], create: bool, temporary: bool, snapshot: bool, start: int,
-                 streaming: str | None, live: bool, two_phase: bool, binary: bool, messages: bool, origin: str | None,
-                 version: int | None, manual: bool, queue_bytes: int, status_seconds: float, reconnect_seconds: float,
-                 types: Registry | None) -> None:
+                 plugin_options: dict[str, str | None], create: bool, temporary: bool, snapshot: bool, renew: bool,
+                 start: int, streaming: str | None, live: bool, two_phase: bool, binary: bool, messages: bool,
+                 origin: str | None, version: int | None, manual: bool, advance: bool, queue_bytes: int,
+                 status_seconds: float, reconnect_seconds: float, types: Registry | None) -> None:
         self._conninfo, self._options = conninfo, options
         self._slot, self._publications, self._plugin = slot, publications, plugin
         self._plugin_options = plugin_options
-        self._create, self._temporary, self._snapshot = create or snapshot, temporary, snapshot
+        self._create, self._temporary, self._snapshot = create or snapshot or renew, temporary, snapshot or renew
         self._streaming, self._live, self._two_phase, self._binary = streaming, live, two_phase, binary
         self._messages, self._origin, self._version = messages, origin, version
-        self._manual = manual
+        self._manual, self._advances, self._asks = manual, advance, False
         self._status_seconds, self._reconnect_seconds = status_seconds, reconnect_seconds
         self._types = (TYPES if types is None else types).copy()
         self._queue: Handover[Event] = Handover(queue_bytes)
@@ -72,10 +72,11 @@ class Subscription:
         self._confirmed = start
         self._applied = start
         self._told = False
+        self._taken = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._copying = False
+        self._copying = renew
         self._closing = False
         self._entered = False
         self._report: asyncio.Event | None = None
@@ -102,6 +103,23 @@ class Subscription:
     def queued_bytes(self) -> int:
         """How much was read and not yet handed out."""
         return self._queue.size
+
+    @property
+    def idle_position(self) -> int:
+        """Up to where there is nothing but what `batches` has handed out, asked when it has handed out nothing."""
+        assembler = self._assembler
+        if assembler is None or self._queue.size:
+            return self._confirmed
+        received = assembler.received  # before the look at what is pending: the reader goes on meanwhile
+        if assembler.is_between and assembler.handed <= max(self._taken, self._confirmed):
+            return max(received, self._confirmed)
+        return self._confirmed
+
+    def ask(self) -> None:
+        """Have the server tell how far it is."""
+        self._asks = True
+        self._told = False
+        self.confirm(0)
 
     def confirm(self, position: int | Event, *, applied: int | None = None) -> None:
         """Say that everything up to a position, or to the end of a transaction, is safe with the program."""
@@ -135,17 +153,19 @@ class Subscription:
             if not self._entered:
                 await asyncio.shield(asyncio.to_thread(self.close))
 
-    def batches(self) -> Iterator[list[Event]]:
-        """The same, as many at a time as have arrived; a batch is confirmed when the next is asked for."""
+    def batches(self, *, seconds: float | None = None) -> Iterator[list[Event]]:
+        """The same, as many at a time as have arrived; a batch is confirmed when the next is asked for.
+
+        When nothing has come for `seconds`, an empty batch is handed out.
+        """
         self._begin()
         try:
-            while (batch := self._queue.get()) is not None:
+            while (batch := self._queue.get(seconds)) is not None:
+                end = next(filter(None, map(end_of, reversed(batch))), 0)
+                self._taken = max(self._taken, end)
                 yield batch
                 if not self._manual:
-                    for event in reversed(batch):
-                        if event.__class__ in ENDS:
-                            self.confirm(event)
-                            break
+                    self.confirm(end)
         finally:
             if not self._entered:
                 self.close()
@@ -407,6 +427,8 @@ class Subscription:
         """With nothing pending, what the server told is as good as confirmed: it holds nothing for us."""
         assembler = self._assembler
         assert assembler is not None
+        if not self._advances:
+            return
         if assembler.is_between and assembler.handed <= self._confirmed and assembler.received > self._confirmed:
             if self._applied == self._confirmed:
                 self._applied = assembler.received
@@ -429,27 +451,30 @@ class Subscription:
                 await self._tell(session)
 
     async def _tell(self, session: Session) -> None:
-        confirmed = self._confirmed
+        confirmed, asks, self._asks = self._confirmed, self._asks, False
         written = max(self.received, confirmed)
         await replicate.send(session, StandbyStatusUpdate(
             written=written, flushed=confirmed, applied=min(self._applied, written), sent_at=from_unix(time.time()),
-            reply_requested=0))
+            reply_requested=int(asks)))
 
 
 def subscribe(conninfo: str = "", *, slot: str, publication: str | Sequence[str] = (), plugin: str = "pgoutput",
               plugin_options: dict[str, str | None] | None = None, create: bool = False, temporary: bool = False,
-              snapshot: bool = False, start: int | str = 0, streaming: str | None = None, live: bool = False,
-              two_phase: bool = False, binary: bool = False, messages: bool = False, origin: str | None = None,
-              proto_version: int | None = None, manual: bool = False, queue_bytes: int = QUEUE_BYTES,
-              status_seconds: float = STATUS_SECONDS, reconnect_seconds: float = RECONNECT_SECONDS,
-              types: Registry | None = None, **options: Any) -> Subscription:
+              snapshot: bool = False, renew: bool = False, start: int | str = 0, streaming: str | None = None,
+              live: bool = False, two_phase: bool = False, binary: bool = False, messages: bool = False,
+              origin: str | None = None, proto_version: int | None = None, manual: bool = False,
+              advance: bool = True, queue_bytes: int = QUEUE_BYTES, status_seconds: float = STATUS_SECONDS,
+              reconnect_seconds: float = RECONNECT_SECONDS, types: Registry | None = None,
+              **options: Any) -> Subscription:
     """Follow the changes of a publication by a replication slot.
 
     `create` makes the slot if it is not there; `snapshot` does so and first hands out what the tables hold, without a
-    gap or a duplicate to the changes that follow.  `streaming` (`off`, `on`, `parallel`; on where the server can) has
+    gap or a duplicate to the changes that follow; `renew` does it all anew, when a program was killed while it copied:
+    a slot that is there is dropped.  `streaming` (`off`, `on`, `parallel`; on where the server can) has
     the server send large transactions while they are in progress: they are put together, in a file where they are
     large, or handed out block by block with `live`.  `two_phase` hands out prepared transactions when they are
-    prepared.  `manual` leaves confirming to the program.  `start` is a position to go on from.  `plugin` other than
+    prepared.  `manual` leaves confirming to the program; `advance` False keeps the position where that is even when
+    nothing is pending.  `start` is a position to go on from.  `plugin` other than
     pgoutput gives Raw payloads, with `plugin_options`.  `options` are those of `febe.connect`.
 
     Errors while iterating: SlotLost, PostgresError, ConnectionLost when no new connection is made within
@@ -460,10 +485,10 @@ def subscribe(conninfo: str = "", *, slot: str, publication: str | Sequence[str]
         raise ValueError("pgoutput needs a publication")
     return Subscription(
         conninfo, cast(Options, options), slot=slot, publications=names, plugin=plugin,
-        plugin_options=plugin_options or {}, create=create, temporary=temporary, snapshot=snapshot,
+        plugin_options=plugin_options or {}, create=create, temporary=temporary, snapshot=snapshot, renew=renew,
         start=parse_lsn(start) if isinstance(start, str) else start,
         streaming=streaming, live=live, two_phase=two_phase, binary=binary, messages=messages, origin=origin,
-        version=proto_version, manual=manual, queue_bytes=queue_bytes, status_seconds=status_seconds,
+        version=proto_version, manual=manual, advance=advance, queue_bytes=queue_bytes, status_seconds=status_seconds,
         reconnect_seconds=reconnect_seconds, types=types)
 
 

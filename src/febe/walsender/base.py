@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from febe.protocol.errors import RemoteProtocolError
+from febe.protocol.copy import CopyData
+from febe.protocol.errors import ConnectionLost, RemoteProtocolError
+from febe.protocol.message import Message
 from febe.protocol.replication_commands import Command, parse_command
 from febe.protocol.simple import CommandComplete, DataRow, FieldDescription, Query, RowDescription
 from febe.protocol.startup import StartupMessage
+from febe.protocol.states import State
 from febe.server.engine import EngineError
 from febe.server.session import Session
 
@@ -59,6 +62,16 @@ class ReplicationSession(Session):
             self.say(DataRow(values=[value.encode() if isinstance(value, str) else value for value in row]))
         if tag != "":
             self.say(CommandComplete(tag=tag or f"SELECT {len(rows)}"))
+
+    def stream(self, payload: Message) -> None:
+        """Say a payload of copy-both.  Errors: ConnectionLost when the client has said good-bye meanwhile."""
+        self.stream_frames(CopyData(data=payload.encode()).encode())
+
+    def stream_frames(self, data: bytes) -> None:
+        """The same of CopyData messages that are encoded already."""
+        if self.conversation.core.state is State.TERMINATED:
+            raise ConnectionLost("the client has said good-bye")
+        self.conversation.say_run(CopyData, data)
 
     async def _no_extended(self, message: Any) -> NoReturn:
         raise EngineError("extended query protocol not supported in a replication connection", sqlstate="08P01")

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from febe.protocol.connection import CopyDataRun
-from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone
+from febe.protocol.copy import CopyBothResponse, CopyDone
 from febe.protocol.errors import ConnectionLost, RemoteProtocolError
 from febe.protocol.lsn import format_lsn, from_unix
 from febe.protocol.message import Message, Sender
@@ -248,7 +248,7 @@ class _Stream:
                                    reply_requested=int(reply)))
 
     def _say(self, payload: Message) -> None:
-        self._session.say(CopyData(data=payload.encode()))
+        self._session.stream(payload)
 
 
 async def _next(log: AsyncIterator[bytes]) -> bytes | None:
