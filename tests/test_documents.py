@@ -73,3 +73,11 @@ def test_every_case_of_the_security_page_has_its_test() -> None:
 def test_makefile_lists_its_targets() -> None:
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout
     assert re.findall(r"^make (\w+)", said, re.MULTILINE)[:6] == ["help", "serve", "test", "bench", "lint", "docs"]
+
+
+def test_every_example_is_run() -> None:
+    """Each is named by a test, and there is one for each task that people come with."""
+    examples = [path.stem for path in (ROOT / "examples").glob("*.py")]
+    assert len(examples) >= 24
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in examples if not re.search(rf"\b{name}(\.py|:|\b)", tests)] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy
 import pandas
 import polars
 import pytest
+import sqlalchemy
 
 import febe
 import febe.dbapi
@@ -43,6 +44,44 @@ def test_pandas_reads(connection: Any) -> None:
         assert few["m"].tolist() == [7, 8]
         pieces = list(pandas.read_sql(SQL.format(5), connection, chunksize=2))
         assert [len(piece) for piece in pieces] == [2, 2, 1]
+
+
+@pytest.fixture
+def engine(pg18: Postgres) -> Iterator[sqlalchemy.Engine]:
+    made = sqlalchemy.create_engine(pg18.dsn().replace("postgresql://", "postgresql+febe://"))
+    yield made
+    made.dispose()
+
+
+def test_pandas_both_ways_by_sqlalchemy(engine: sqlalchemy.Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("set search_path = pg_temp"))
+        frame = pandas.DataFrame({
+            "n": [1, 2, 3], "name": ["a", None, "ä%s:x"], "half": [0.5, None, 1.5], "yes": [True, False, True],
+            "at": pandas.to_datetime(["2024-02-29 12:00", "2025-01-01 00:00", None], utc=True)})
+        frame.to_sql("frame", connection, index=False, chunksize=2)
+        frame.to_sql("frame", connection, index=False, if_exists="append", method="multi")
+        back = pandas.read_sql("select * from frame", connection)
+        assert back["n"].tolist() == [1, 2, 3] * 2 and back["yes"].tolist() == frame["yes"].tolist() * 2
+        assert back["name"].fillna("").tolist() == ["a", "", "ä%s:x"] * 2
+        assert back["at"].tolist()[:2] == frame["at"].tolist()[:2] and pandas.isna(back["at"][2])
+        few = pandas.read_sql(sqlalchemy.text("select n from frame where n > :low order by n"), connection,
+                              params={"low": 1})
+        assert few["n"].tolist() == [2, 2, 3, 3]
+        connection.execute(sqlalchemy.text("create schema frames"))  # rolled back in the end
+        frame.to_sql("kept", connection, schema="frames", index_label="place")
+        assert pandas.read_sql_table("kept", connection, schema="frames", index_col="place")["half"].count() == 2
+        pieces = [len(one) for one in pandas.read_sql("select * from frame", connection, chunksize=4)]
+        assert pieces == [4, 2]
+
+
+def test_polars_both_ways_by_sqlalchemy(engine: sqlalchemy.Engine) -> None:
+    frame = polars.DataFrame({"n": [1, 2], "name": ["a", None], "day": [date(2024, 2, 29), None]})
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("set search_path = pg_temp"))
+        frame.write_database("frame", connection, engine="sqlalchemy")
+        back = polars.read_database("select * from frame order by n", connection)
+        assert back.to_dicts() == frame.to_dicts()
 
 
 def test_polars_reads(connection: Any) -> None:
