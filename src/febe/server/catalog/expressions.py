@@ -50,8 +50,8 @@ _TRUE_TYPES = {
 }
 # Functions of ours that say nothing about the catalogs: by themselves they make no catalog query.
 _ORDINARY = frozenset(("array_to_string", "array_upper", "array_lower", "array_length", "cardinality", "array_ndims",
-                       "array_position", "quote_ident", "quote_literal", "quote_nullable", "age", "array_out",
-                       "vector_out", "texticlike", "nameeq"))
+                       "array_position", "quote_ident", "quote_literal", "quote_nullable", "string_to_array",
+                       "parse_ident", "age", "array_out", "vector_out", "texticlike", "nameeq"))
 
 
 class Expressions(ABC):
@@ -205,6 +205,8 @@ class Expressions(ABC):
         if name in functions.MACROS:
             if name not in _ORDINARY:
                 self.system = True
+            if name in functions.OF_RELATION:
+                arguments = [self.to_reg("regclass", arguments[0], kinds[0]), *arguments[1:]]
             called = self.call(name, *arguments)
             node.replace(exp.Anonymous(this="unnest", expressions=[called]) if name in _SETS else called)
         elif name == "generate_subscripts" and kinds and kinds[0] in VECTORS:

@@ -74,7 +74,7 @@ _TRUE = "CASE WHEN {} IS NULL THEN NULL ELSE true END"
 _MEMBER = ("CASE WHEN b IS NULL THEN NULL WHEN a::VARCHAR = b::VARCHAR THEN true WHEN TRY_CAST(a::VARCHAR AS UINTEGER) "
            "IS NOT NULL THEN a::VARCHAR::UINTEGER = 10 OR a::VARCHAR::UINTEGER >= 16384 ELSE "
            "NOT regexp_matches(lower(a::VARCHAR), '^pg_|^public$') END")
-_TABLE = "EXISTS (FROM pg_class k WHERE k.oid = f_regclass(a) AND k.relkind = 'r' AND k.oid >= 16384)"
+_TABLE = "EXISTS (FROM pg_class k WHERE k.oid = a::UINTEGER AND k.relkind = 'r' AND k.oid >= 16384)"
 _MAY_WRITE = ("CASE WHEN {0} IS NULL THEN NULL ELSE getvariable('febe_writable') OR "
               "NOT regexp_matches(upper({0}), 'INSERT|UPDATE|DELETE|TRUNCATE|CREATE|TRIGGER|MAINTAIN') END")
 
@@ -133,10 +133,10 @@ MACROS: dict[str, list[tuple[str, str]]] = {
         ("a", _definition(2606)),
         ("a, b", f"CASE WHEN b THEN coalesce({_definition(PRETTY)}, {_definition(2606)}) "
                  f"ELSE {_definition(2606)} END")],
-    "pg_get_viewdef": [("a", _definition(2617, "f_regclass(a)")),
-                       ("a, b", "CASE WHEN b::INTEGER > 0 THEN coalesce(" + _definition(PRETTY, "f_regclass(a)") + ", "
-                                + _definition(2617, "f_regclass(a)") + ") ELSE " +
-                                _definition(2617, "f_regclass(a)") + " END")],
+    "pg_get_viewdef": [("a", _definition(2617, "a::UINTEGER")),
+                       ("a, b", "CASE WHEN b::INTEGER > 0 THEN coalesce(" + _definition(PRETTY, "a::UINTEGER") + ", "
+                                + _definition(2617, "a::UINTEGER") + ") ELSE " +
+                                _definition(2617, "a::UINTEGER") + " END")],
     "pg_get_ruledef": [("a", _definition(2618)), ("a, b", _definition(2618))],
     "pg_get_triggerdef": [("a", "NULL::VARCHAR"), ("a, b", "NULL::VARCHAR")],
     "pg_get_functiondef": [("a", _definition(1255))],
@@ -170,13 +170,13 @@ MACROS: dict[str, list[tuple[str, str]]] = {
                  "febe_class = b)")],
     "shobj_description": [("a, b", "(SELECT any_value(febe_text) FROM febe_comment WHERE febe_o = a::UINTEGER AND "
                                    "febe_n = 0 AND febe_class = b)")],
-    "col_description": [("a, b", "(SELECT any_value(febe_text) FROM febe_comment WHERE febe_o = f_regclass(a) AND "
+    "col_description": [("a, b", "(SELECT any_value(febe_text) FROM febe_comment WHERE febe_o = a::UINTEGER AND "
                                  "febe_n = b AND febe_class = 'pg_class')")],
-    "pg_relation_size": [("a", _lookup("febe_size", "f_regclass(a)", "febe_bytes")),
-                         ("a, b", _lookup("febe_size", "f_regclass(a)", "febe_bytes"))],
-    "pg_table_size": [("a", _lookup("febe_size", "f_regclass(a)", "febe_bytes"))],
-    "pg_total_relation_size": [("a", _lookup("febe_size", "f_regclass(a)", "febe_bytes"))],
-    "pg_indexes_size": [("a", "0::BIGINT + 0 * " + _lookup("febe_size", "f_regclass(a)", "febe_bytes"))],
+    "pg_relation_size": [("a", _lookup("febe_size", "a::UINTEGER", "febe_bytes")),
+                         ("a, b", _lookup("febe_size", "a::UINTEGER", "febe_bytes"))],
+    "pg_table_size": [("a", _lookup("febe_size", "a::UINTEGER", "febe_bytes"))],
+    "pg_total_relation_size": [("a", _lookup("febe_size", "a::UINTEGER", "febe_bytes"))],
+    "pg_indexes_size": [("a", "0::BIGINT + 0 * " + _lookup("febe_size", "a::UINTEGER", "febe_bytes"))],
     "pg_database_size": [("a", "getvariable('febe_database_size')::BIGINT")],
     "pg_tablespace_size": [("a", "getvariable('febe_database_size')::BIGINT")],
     "pg_size_pretty": [("a", SIZE_PRETTY)],
@@ -284,6 +284,9 @@ MACROS: dict[str, list[tuple[str, str]]] = {
                                                  "'search_array', 'search_nulls') THEN true ELSE false END")],
     "pg_index_has_property": [("a, b", "CASE WHEN b IN ('clusterable', 'index_scan', 'bitmap_scan', 'backward_scan') "
                                        "THEN true ELSE false END")],
+    "string_to_array": [("a, b", "string_split(a, b)")],
+    "parse_ident": [("a", "list_transform(regexp_extract_all(a, '\"[^\"]*\"|[^.]+'), lambda febe_e: CASE WHEN "
+                          "febe_e[1] = '\"' THEN febe_e[2:-2] ELSE lower(trim(febe_e)) END)")],
     "texticlike": [("a, b", "a ILIKE b")], "nameeq": [("a, b", "a = b")],
 }
 for _kind in REG_KINDS:
@@ -300,6 +303,12 @@ RENAMED = {"json_build_object": ("json_object", "json"), "jsonb_build_object": (
            "statement_timestamp": ("now", "timestamptz"), "transaction_timestamp": ("now", "timestamptz")}
 """Functions of the private database that do the same under another name, with the type that PostgreSQL gives."""
 
+OF_RELATION = frozenset((
+    "pg_get_viewdef", "pg_relation_is_publishable", "pg_relation_is_updatable", "pg_column_is_updatable",
+    "col_description", "pg_relation_size", "pg_table_size", "pg_total_relation_size", "pg_indexes_size",
+    "pg_partition_tree"))
+"""Functions whose first argument is a relation, which may be given by its name."""
+
 TABLES: dict[str, list[tuple[str, str]]] = {
     "pg_get_keywords": [("", "SELECT * FROM builtin.febe_keyword")],
     "ts_token_type": [("a", "SELECT * FROM builtin.febe_token")],
@@ -315,7 +324,7 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "pg_get_sequence_data": [("a", "SELECT coalesce(febe_last, febe_parameters.start_value) AS last_value, febe_last "
                                    "IS NOT NULL AS is_called FROM febe_sequence WHERE febe_o = a::UINTEGER")],
     "pg_partition_ancestors": [("a", "SELECT a::UINTEGER AS relid WHERE false")],
-    "pg_partition_tree": [("a", "SELECT f_regclass(a) AS relid, NULL::UINTEGER AS parentrelid, true AS isleaf, 0 AS "
+    "pg_partition_tree": [("a", "SELECT a::UINTEGER AS relid, NULL::UINTEGER AS parentrelid, true AS isleaf, 0 AS "
                                 "level WHERE false")],
     "pg_tablespace_databases": [("a", "SELECT getvariable('febe_database_oid')::UINTEGER AS pg_tablespace_databases")],
     "pg_get_publication_tables": [("a", "SELECT 0::UINTEGER AS pubid, 0::UINTEGER AS relid, []::SMALLINT[] AS attrs, "

@@ -305,6 +305,15 @@ class Builder:
                     self._depend(PG_ATTRDEF, default, PG_CLASS, sequence)
             self._comment(column.comment, PG_CLASS, rel, number)
 
+    def _system_columns(self, rel: int) -> None:
+        """The columns that every table has (heap.c)."""
+        for number, (name, kind) in enumerate((("ctid", 27), ("xmin", 28), ("cmin", 29), ("xmax", 28), ("cmax", 29),
+                                               ("tableoid", 26)), 1):
+            length = 6 if kind == 27 else 4
+            self._add("pg_attribute", attrelid=rel, attname=name, atttypid=kind, attlen=length, attnum=-number,
+                      atttypmod=-1, attbyval=kind != 27, attalign="s" if kind == 27 else "i", attstorage="p",
+                      attnotnull=True)
+
     def _depend(self, classid: int, objid: int, refclassid: int, refobjid: int, refobjsubid: int = 0,
                 deptype: str = "n") -> None:
         self._add("pg_depend", classid=classid, objid=objid, refclassid=refclassid, refobjid=refobjid,
@@ -327,6 +336,8 @@ class Builder:
                   relpages=(relation.size or 0) // 8192, relchecks=kinds.count("c"), relhasrules=relation.kind == "v",
                   relhastriggers="f" in kinds, relreplident="d" if table else "n")
         self._attributes(schema, relation.name, rel, relation.columns)
+        if table:
+            self._system_columns(rel)
         self._comment(relation.comment, PG_CLASS, rel)
         self._look("febe_size", rel, 0 if relation.kind == "v" else relation.size)
         if relation.query is not None:
