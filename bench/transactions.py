@@ -39,6 +39,11 @@ def febe(settings: Settings) -> Iterator[Round]:
         yield from pgbench(settings, "127.0.0.1", port, "bench", "bench")
 
 
+def workers(settings: Settings) -> Iterator[Round]:
+    with serving(sys.executable, "febe_constant", "2") as port:
+        yield from pgbench(settings, "127.0.0.1", port, "bench", "bench")
+
+
 def postgres(settings: Settings) -> Iterator[Round]:
     yield from pgbench(settings, settings["host"], settings["port"], settings["user"], settings["database"])
 
@@ -52,14 +57,18 @@ LOADS = [(protocol, clients) for protocol in ("simple", "extended", "prepared") 
 
 
 def _measurement(protocol: str, clients: int) -> Measurement:
-    name = f"pgbench `select 1`, {protocol}, {clients} client{'s' * (clients > 1)}"
+    several = clients > 1
+    name = f"pgbench `select 1`, {protocol}, {clients} client{'s' * several}"
+    contenders = {"febe": Contender(run=febe), "PostgreSQL": Contender(run=postgres),
+                  "pg-mimic": Contender(run=pg_mimic)}
+    if several:
+        contenders["two workers"] = Contender(run=workers)
     return Measurement(
-        name=name,
-        contenders={"febe": Contender(run=febe), "PostgreSQL": Contender(run=postgres),
-                    "pg-mimic": Contender(run=pg_mimic)},
+        name=name, contenders=contenders,
         settings={"protocol": protocol, "clients": clients},
-        rows=[Row(name=name, ours="febe", figure="tps", unit="/s", more_is_better=True,
-                  against={"pg-mimic": 10.0, "PostgreSQL": 1.0})])
+        rows=[Row(name=one, ours=ours, figure="tps", unit="/s", more_is_better=True,
+                  against={"pg-mimic": 10.0, "PostgreSQL": 1.0})
+              for one, ours in ((name, "febe"), *([(f"{name}, two workers", "two workers")] if several else []))])
 
 
 MEASUREMENTS = [_measurement(*load) for load in LOADS]

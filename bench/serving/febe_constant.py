@@ -1,9 +1,10 @@
-"""febe.server with an engine that answers every statement with the constant 1."""
+"""febe.server with an engine that answers every statement with the constant 1, in as many processes as asked for."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from febe.server import Column, Engine, EngineSession, Prepared, Result, run
+from febe.server import Column, Engine, EngineSession, Prepared, Result, run, run_workers
 from febe.types.oids import INT4
 
 
@@ -21,9 +22,17 @@ class Session(EngineSession):
 
 class Constant(Engine):
     blocking = False                                   # it answers at once, so no thread is needed
+    processes = True                                   # and keeps nothing
 
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> EngineSession:
         return Session()
 
 
-run(Constant(), port=0, ready=lambda listener: print("port", listener.port, flush=True))
+def ready(listener: Any) -> None:
+    print("port", listener.port, flush=True)
+
+
+if len(sys.argv) > 1:
+    run_workers(Constant, int(sys.argv[1]), port=0, ready=ready)
+else:
+    run(Constant(), port=0, ready=ready)

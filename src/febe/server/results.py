@@ -143,10 +143,13 @@ class _Arrow:
 
 
 def _nested(schema: Sequence[ArrowField], columns: Sequence[Column], formats: Formats,
-            ) -> tuple[Callable[[bytes | bytearray], bytes] | None, Formats, list[int | Plan]]:
+            ) -> tuple[Callable[[bytes | bytearray], bytes] | None, Formats, Sequence[int | Plan]]:
     """How lists and structs of Arrow are sent: in binary, which is made text where that is asked for."""
     if not any(field.format[:1] == "+" for field in schema):
-        return None, formats, [column.type_oid for column in columns]
+        if any(field.dictionary is not None for field in schema):
+            return None, formats, [column.type_oid for column in columns]
+        return None, formats, _plain_plans(tuple([(field.name, field.format) for field in schema]), formats,
+                                           tuple([column.type_oid for column in columns]))
     from febe.types.copy.arrow import plan_to_send
 
     sent: list[int | Plan] = []
@@ -164,6 +167,16 @@ def _nested(schema: Sequence[ArrowField], columns: Sequence[Column], formats: Fo
         return None, formats, sent
     decoder, encoder = RowDecoder(readers, tuple), RowEncoder(writers)
     return lambda data: encoder.encode(decoder.decode(bytes(data), 0, len(data))), tuple(used), sent
+
+
+@lru_cache(512)
+def _plain_plans(fields: tuple[tuple[str, str], ...], formats: Formats, oids: tuple[int, ...]) -> Sequence[int | Plan]:
+    """Plans for columns of these names and Arrow formats, which are the same again and again."""
+    from febe.types import arrow
+
+    schema = [arrow.ArrowField(name=name, format=form, flags=0, children=[], dictionary=None, metadata={})
+              for name, form in fields]
+    return arrow.plans_for(schema, formats, oids)
 
 
 def _unsendable(columns: Sequence[Column], error: ValueEncodeError) -> EngineError:

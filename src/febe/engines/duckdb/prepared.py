@@ -64,6 +64,7 @@ class Statement(Prepared):
         self._loose = loose or {}
         self._text = _cast(sql, at, self._casts)
         self._fetched: tuple[Announced, ...] = ()
+        self._tag = "" if kind == "CREATE" else statements.tag(kind, sql)
         self.parameters = types
         self.epoch = context.session.epoch
 
@@ -85,7 +86,7 @@ class Statement(Prepared):
         if self.columns is None:
             with session.translated(text.sql, text.original), session.changing(self._kind not in _KEEP_THE_CATALOG):
                 changed = _driver.count(con, text.sql, given)
-            tag = statements.tag(self._kind, self._sql, created_from_query=changed is not None)
+            tag = self._tag or statements.tag(self._kind, self._sql, created_from_query=changed is not None)
             return Result(tag=tag.replace("{}", str(changed or 0)))
         query = self._kind == "SELECT"
         sql, position = self._wrapped(text) if query else (text.sql, text.original)
@@ -98,7 +99,7 @@ class Statement(Prepared):
                 capsule = _driver.stream(con, sql, given, rows)
             else:
                 capsule = self._projected(_driver.relation(con, sql, given)).__arrow_c_stream__()
-        return Result(arrow=session.streaming(capsule), tag=statements.tag(self._kind, self._sql),
+        return Result(arrow=session.streaming(capsule), tag=self._tag or statements.tag(self._kind, self._sql),
                       failure=lambda message: session.failure(message, sql, position))
 
     def _wrapped(self, text: Rewritten) -> tuple[str, Callable[[int], int | None]]:
