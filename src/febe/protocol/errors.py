@@ -96,6 +96,10 @@ FIELD_NAMES: Mapping[str, str] = {
 }
 
 
+# Serialization failure, dead-lock; too many connections, not yet ready to accept any: those let nobody in.
+_TRANSIENT = ("40001", "40P01", "53300", "57P03")
+
+
 class PostgresError(DatabaseError):
     """An ErrorResponse of the server, with all 18 fields (manual: "Error and Notice Message Fields").
 
@@ -145,6 +149,11 @@ class PostgresError(DatabaseError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return postgres_error, (self.fields,)
+
+    @property
+    def retry_is_safe(self) -> bool:
+        """Nothing was done, and the same may succeed when it is run again, from the beginning of its transaction."""
+        return self.sqlstate in _TRANSIENT
 
     @property
     def is_fatal(self) -> bool:
