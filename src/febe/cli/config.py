@@ -91,10 +91,8 @@ def reread_limits(ctx: click.Context, path: Path) -> Callable[[], Limits]:
     def read() -> Limits:
         try:
             now = _values(ctx.command, path)
-            values = {param.name: given[param.name] if param.name in given else
-                      param.type_cast_value(ctx, now.get(param.name, param.get_default(ctx)))
-                      for param in ctx.command.params if param.name in LIMITS}
-            limits = limits_of(values)
+            said = {name: value for name, value in now.items() if name in LIMITS}
+            limits = limits_of(ctx.command.make_context(ctx.info_name, [], default_map=said).params | given)
         except click.ClickException as error:
             raise ValueError(error.format_message()) from None
         for name in sorted(set(now) | set(before)):
