@@ -15,6 +15,7 @@ __all__ = ["febe"]
 _COMMANDS = {  # what `febe --help` says, and the extra whose packages it needs
     "serve": ("Serve files, databases and engines to every PostgreSQL client.", "serve"),
     "query": ("Run a statement and show or save its rows.", "query"),
+    "top": ("Watch what a server's clients are at.", "query"),
     "backup": ("Copy a whole cluster into a directory.", "query"),
     "replicate": ("Follow changes, into JSON lines, Parquet or a DuckDB file.", "serve"),
     "passwd": ("Make a line for the users of febe serve.", "query"),

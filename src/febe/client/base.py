@@ -73,6 +73,12 @@ class BaseConnection:
         return version_name(self._session.protocol_version)
 
     @property
+    def socket(self) -> Any:
+        """The socket, for who wants to know of it; what is said over it is the connection's."""
+        port: Any = self._session.port
+        return port.extra("socket")
+
+    @property
     def is_closed(self) -> bool:
         """The connection was closed, by whomever."""
         return self._session.is_closed
