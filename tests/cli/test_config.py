@@ -43,7 +43,7 @@ def write(folder: Path, text: str) -> Path:
 def test_every_option_can_be_in_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gets to the command as if it had been on the command line."""
     other = {"port": 6543, "host": "::1", "unix_socket": ".", "sources": ["cities.csv", "towns=cities.csv", "sc://h"],
-             "tls_min_version": "TLSv1.3", "log_format": "json", "metrics": "9187",
+             "tls_min_version": "TLSv1.3", "log_format": "json", "metrics": "9187", "readers": ["eve"],
              "session_user": "nobody", "session_memory": "1GB", "memory_limit": "1GB",
              "user": ["bob:x", "eve:y"], "oauth_audience": ["here"], "oauth_jwks": "keys", "oauth_identity": "email"}
     lines, wanted = [], {}
@@ -51,11 +51,11 @@ def test_every_option_can_be_in_the_file(folder: Path, monkeypatch: pytest.Monke
         name = param.name
         if name in ("config", "check_only", "help", None):
             continue
-        key = {"users_file": "users"}.get(name, name)
+        key = param.opts[0].removeprefix("--")
         if name in other:
             value = other[name]
         elif isinstance(param.type, click.Path):
-            value = "users" if name == "users_file" else "pg_hba.conf"
+            value = "users" if name == "users_file" else "pg_hba.conf" if param.type.file_okay else "."
         elif isinstance(param.type, click.types.BoolParamType):
             value = True
         elif isinstance(param.type, click.types.IntParamType | click.types.FloatParamType):

@@ -20,7 +20,7 @@ __all__ = ["read_config", "reread_limits"]
 
 logger = logging.getLogger("febe.server")
 
-_NOT_THERE = frozenset({"config", "check", "help"})
+_NOT_THERE = frozenset({"config", "check_only", "help"})
 
 
 def read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
@@ -38,21 +38,20 @@ def _values(command: click.Command, path: Path) -> dict[str, Any]:
         said = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.UsageError(f"{path}: {error}") from None
-    known = {param.name: param for param in command.params if param.name and param.name not in _NOT_THERE}
+    known = {_key(param): param for param in command.params if param.name not in _NOT_THERE}
     found: dict[str, Any] = {}
     for key, value in said.items():
-        name = _parameter(key)
-        param = known.get(name)
-        if param is None:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; is it {_key(near[0])}?" if near else ""
+        param = known.get(key.replace("_", "-"))
+        if param is None or param.name is None:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; is it {near[0]}?" if near else ""
             raise click.UsageError(f"{path}: there is no option {key}{hint}")
         many = param.nargs == -1 or param.multiple
         if isinstance(value, dict) or isinstance(value, list) is not many:
             raise click.UsageError(f"{path}: {key} has to be {'a list' if many else 'one value'}")
         if isinstance(param.type, click.types.BoolParamType) and not isinstance(value, bool):
             raise click.UsageError(f"{path}: {key} has to be true or false")
-        found[name] = _placed(param, value, path.parent)
+        found[param.name] = _placed(param, value, path.parent)
     return found
 
 
@@ -72,12 +71,9 @@ def _source(text: str, folder: Path) -> str:
     return f"{name}{equals}{folder / file}"
 
 
-def _parameter(key: str) -> str:
-    return {"users": "users_file"}.get(key, key.replace("-", "_"))
-
-
-def _key(name: str) -> str:
-    return {"users_file": "users"}.get(name, name.replace("_", "-"))
+def _key(param: click.Parameter) -> str:
+    """What an option is called in the file: its long name."""
+    return param.opts[0].removeprefix("--").replace("_", "-")
 
 
 def reread_limits(ctx: click.Context, path: Path) -> Callable[[], Limits]:
@@ -87,6 +83,7 @@ def reread_limits(ctx: click.Context, path: Path) -> Callable[[], Limits]:
     given = {name: ctx.params[name] for name in ctx.params
              if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     before = _values(ctx.command, path)
+    keys = {param.name: _key(param) for param in ctx.command.params}
 
     def read() -> Limits:
         try:
@@ -97,7 +94,7 @@ def reread_limits(ctx: click.Context, path: Path) -> Callable[[], Limits]:
             raise ValueError(error.format_message()) from None
         for name in sorted(set(now) | set(before)):
             if name not in LIMITS and now.get(name) != before.get(name):
-                logger.warning("%s cannot be changed without restarting the server", _key(name))
+                logger.warning("%s cannot be changed without restarting the server", keys[name])
         return limits
 
     return read
