@@ -80,7 +80,7 @@ def test_every_example_is_run() -> None:
     examples = [path.stem for path in (ROOT / "examples").glob("*.py")]
     assert len(examples) >= 24
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name in examples if not re.search(rf"\b{name}(\.py|:|\b)", tests)] == []
+    assert [name for name in examples if not re.search(rf'"{name}(\.py)?"|examples\.{name}:', tests)] == []
 
 
 def test_the_tests_that_are_named_are_there() -> None:
