@@ -59,6 +59,8 @@ class Statement:
     def __init__(self, sql: str, keep: bool) -> None:
         self.sql = sql
         self.keep = keep
+        self.declared: tuple[int, ...] = ()
+        """Types of parameters that are told the server; 0 leaves one to it."""
         self.name = ""
         self.ready = False
         self.is_known = False
@@ -265,7 +267,7 @@ async def _describe(session: Session, statement: Statement) -> None:
     name = session.new_name() if statement.keep and session.pooled is False else ""
     closed = session.discarded[:]
     out = b"".join([Close(kind="S", name=name).encode() for name in closed])
-    out += Parse(statement=name, query=statement.sql, parameter_types=[]).encode()
+    out += Parse(statement=name, query=statement.sql, parameter_types=list(statement.declared)).encode()
     out += Describe(kind="S", name=name).encode() + _SYNC
     states = (State.CLOSE,) * len(closed) + (State.PARSE, State.DESCRIBE_STATEMENT, State.SYNC)
     answer = Described(session)
@@ -279,15 +281,21 @@ async def _describe(session: Session, statement: Statement) -> None:
     statement.described(session.types, name, answer.parameter_types, answer.columns)
 
 
-def cached(session: Session, sql: str) -> Statement:
+def cached(session: Session, sql: str, declared: tuple[int, ...] = ()) -> Statement:
     """Put a new statement in the cache, in the place of the one used least recently."""
     statements = session.statements
     statement = Statement(sql, session.statement_cache_size > 0)
+    statement.declared = declared
     if statement.keep:
         while len(statements) >= session.statement_cache_size:
             discard(session, statements.popitem(last=False)[1])
-        statements[sql] = session.latest = statement
+        statements[place(sql, declared)] = session.latest = statement
     return statement
+
+
+def place(sql: str, declared: tuple[int, ...]) -> str:
+    """Where a statement is in the cache."""
+    return f"{sql}\0{declared}" if declared else sql
 
 
 async def prepare(session: Session, sql: str) -> Statement:

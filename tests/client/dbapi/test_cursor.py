@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -151,3 +152,20 @@ def test_a_stream_that_fails(connection: dbapi.Connection) -> None:
     with connection.cursor(size=2) as outside:
         assert outside.execute("select generate_series(1, 5)").fetchmany(3) == [(1,), (2,), (3,)]
     assert connection.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("cache", [100, 0])
+def test_a_parameter_that_stands_alone_has_its_values_type(pg18: Postgres, cache: int) -> None:
+    with dbapi.connect(pg18.dsn(), statement_cache_size=cache) as connection:
+        for values in ((5, "x", True), (5, "x", None), ("5", "y", False), (Decimal("1.5"), "z", UUID(int=7))):
+            assert connection.execute("select %s, %s, %s", values).fetchone() == values
+        connection.execute("create temp table t (a text)")
+        connection.execute("insert into t values (%s)", (5,))
+        assert connection.execute("select a from t").fetchone() == ("5",)
+        with pytest.raises(dbapi.ProgrammingError):
+            connection.execute("select 1 from t where a = %s", (5,))
+        connection.rollback()
+        with pytest.raises(EncodeError):
+            connection.execute("select %s", (object(),))
+        with pytest.raises(EncodeError):
+            connection.execute("select %s::int4", ("x",))

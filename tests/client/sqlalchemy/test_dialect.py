@@ -76,6 +76,11 @@ def test_a_cast_of_a_number_does_not_round(engine: sa.Engine) -> None:
         assert connection.scalar(sa.select(sa.literal(Decimal("1.005"), price))) == Decimal("1.005")
 
 
+def test_text_needs_no_casts(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("select :a, :b"), {"a": 5, "b": "x"}).one() == (5, "x")
+
+
 def test_errors_are_sqlalchemys(engine: sa.Engine, pg18: Postgres) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text("create temp table t (a int primary key)"))

@@ -11,6 +11,7 @@ from febe.flows.many import executemany
 from febe.flows.quote import identifier
 from febe.flows.result import Result
 from febe.flows.stream import Batches
+from febe.flows.typed import typed
 from febe.protocol.families import InterfaceError, ProgrammingError
 from febe.protocol.simple import FieldDescription
 from febe.types import oids
@@ -99,7 +100,7 @@ class Cursor:
         """Run a statement whose parameters are `$1`, `$2` ...  Errors: febe.dbapi.Error."""
         self._begin()
         session = self.connection.session
-        self._show(self.connection.perform(lambda: query.run(session, sql, tuple(args), query.RESULT)))
+        self._show(self.connection.perform(lambda: typed(session, sql, tuple(args))))
         return self
 
     def executemany(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> Self:

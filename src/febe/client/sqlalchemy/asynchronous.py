@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.engine import URL, AdaptedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import await_only
 
 import febe.dbapi
@@ -59,6 +60,11 @@ class AsyncDialect(Dialect):
     def import_dbapi(cls) -> Any:
         """The module of DB-API 2.0, as SQLAlchemy awaits it."""
         return AsyncModule()
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[Pool]:
+        """The pool whose waiting is awaited."""
+        return AsyncAdaptedQueuePool
 
     def get_driver_connection(self, connection: Any) -> Any:
         """The `febe.aio.Connection`."""
