@@ -65,6 +65,23 @@ async def _prepare(connection: Any) -> Any:
         return await statement.fetchval("x")
 
 
+async def _call(connection: Any) -> Any:
+    return await connection.call("int4pl", 2, 3)
+
+
+async def _large_object(connection: Any) -> Any:
+    oid = await connection.create_large_object()
+    async with connection.large_object(oid, "w+") as file:
+        await file.write(b"some bytes")
+        await file.seek(5)
+        return await file.read()
+
+
+async def _cursor(connection: Any) -> Any:
+    async with connection.cursor("select generate_series(1, 4)", hold=True) as cursor:
+        return [len(await cursor.fetch(3)), len(await cursor.fetch())]
+
+
 OPERATIONS: dict[str, Operation] = {name[1:]: made for name, made in list(globals().items())
                                     if name.startswith("_") and callable(made) and not name.startswith("__")}
 
