@@ -21,10 +21,7 @@ CLIENTS: list[type[Client]] = [
     drivers.Asyncpg, drivers.Pg8000, frames.SQLAlchemy, frames.Pandas, frames.PolarsConnectorx, frames.PolarsAdbc,
     frames.Adbc, java.Jdbc, java.JdbcSimple, drivers.Odbc, node.NodePostgres, node.PostgresJs]
 CELLS = [(client, feature) for client in CLIENTS for feature in client.features()]
-_FIRST_TYPE = "ADBC takes the first type of `pg_type` that is read as text is, which PostgreSQL has in another order."
 KNOWN: dict[tuple[str, str], str] = {
-    ("ADBC", "copy_in"): _FIRST_TYPE,
-    ("Polars, ADBC", "batch"): _FIRST_TYPE,
     ("pgJDBC, simple protocol", "parameters"):
         "In the simple protocol pgJDBC writes dates as `'2024-02-29 +00'` into the SQL, which DuckDB does not read.",
 }

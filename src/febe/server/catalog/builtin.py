@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterable, Sequence
@@ -94,6 +95,9 @@ class Store:
             "python_enable_replacements": False,
             "memory_limit": MEMORY, "temp_directory": ""})
         self.root.execute("SET GLOBAL TimeZone = 'UTC'")
+        # the rows of a catalog keep their order where names are looked up: clients take the first type that fits
+        with contextlib.suppress(duckdb.Error):
+            self.root.execute("SET GLOBAL disabled_optimizers = 'build_side_probe_side'")
         self.lock = threading.RLock()
         self._views: dict[str, frozenset[str]] = {}
         self._waiting: dict[str, str] = {}
