@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -160,6 +161,23 @@ def test_notices_and_counts(pg18: Postgres, tmp_path: Path) -> None:
     quiet = ask(pg18, notice, "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("DO\n", "")
     assert ask(pg18, "select 1", "-o", str(tmp_path / "a.csv"), "--quiet").stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_progress_is_shown_on_a_terminal(pg18: Postgres, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    target = tmp_path / "rows.csv"
+    done = subprocess.run([sys.executable, "-m", "febe.cli", "query", pg18.dsn(), "select generate_series(1, 30000)",
+                           "-o", target], stderr=theirs, env=os.environ | {"TERM": "xterm"}, timeout=60)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's end of a terminal
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert done.returncode == 0
+    assert " 30,000 rows, " in shown.decode() and "30,000 rows\r\n" in shown.decode()
+    assert target.read_text().count("\n") == 30001
 
 
 def test_the_conversation_is_traced(pg18: Postgres, tmp_path: Path) -> None:
