@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from . import (
+    catalog,
     codec,
     copy_out,
     copying,
@@ -35,7 +36,8 @@ from .place import place, scaled
 
 GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": transactions, "duckdb": duckdb_rows,
           "duckdb_latency": duckdb_latency, "loading": loading,
-          "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow, "copying": copying,
+          "catalog": catalog, "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow,
+          "copying": copying,
           "copy_out": copy_out, "streaming": streaming, "values": values, "relay": relay, "pipelining": pipelining}
 
 RESULTS = Path(__file__).parent / "results"

@@ -47,6 +47,21 @@ def test_logbook(binary: bool) -> None:
             cursor.execute("add %s", (None,))
 
 
+def test_catalog() -> None:
+    """The described table is found, with its key and comments, by name and through the information schema."""
+    psycopg = pytest.importorskip("psycopg")
+    example = _loaded("engine_catalog")
+    with listening(example.Catalog(example.Thermometer())) as listener, \
+            psycopg.connect(f"host=127.0.0.1 port={listener.port} user=me", autocommit=True) as connection:
+        assert connection.execute(
+            "select column_name, data_type, is_nullable from information_schema.columns where table_name = 'readings'"
+        ).fetchall() == [("at", "timestamp with time zone", "NO"), ("celsius", "double precision", "YES")]
+        assert connection.execute("select conname, obj_description('readings'::regclass) from pg_constraint where "
+                                  "conrelid = 'readings'::regclass and contype = 'p'").fetchall() == [
+            ("readings_pkey", "what the thermometer said")]
+        assert len(connection.execute("select * from readings").fetchall()) == 3
+
+
 def test_access(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, EXAMPLES / "access.py", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

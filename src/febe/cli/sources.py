@@ -88,7 +88,7 @@ def _duckdb(names: tuple[str, ...], tell: Tell, **options: Any) -> Engine:
 def _spark(name: str, tell: Tell) -> Engine:
     engine = _spark_engine()
     tell(f"connecting to {name}")
-    return Catalog(engine(name))
+    return Catalog(engine(name), refresh=_OTHERS_CHANGE)
 
 
 def _spark_engine() -> Callable[[str], Engine]:
@@ -121,6 +121,9 @@ def _own(name: str, tell: Tell) -> Engine:
         raise click.ClickException(f"{name} is no febe.server.Engine, and makes none")
     return engine if engine.session is not None else Catalog(engine)
 
+
+_OTHERS_CHANGE = 30.0
+"""Seconds after which an engine that others change too is asked again what it holds."""
 
 _Alone: TypeAlias = "tuple[Callable[[str, Tell], Engine], str, str]"
 _ALONE: list[_Alone] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
+import sqlalchemy
 
 from tests.conftest import missing_peer
 from tests.peers import febe_server, spark
@@ -174,6 +176,39 @@ def test_sessions_are_apart(served: FebeServer, connection: psycopg.Connection) 
     with psycopg.connect(served.dsn(), autocommit=True) as other, pytest.raises(psycopg.Error) as error:
         other.execute("select * from mine")
     assert error.value.sqlstate == "42P01"
+
+
+def test_the_catalog_is_browsed(served: FebeServer, connection: psycopg.Connection, psql18: Path) -> None:
+    """psql, SQLAlchemy and the information schema see Spark's databases as schemas, also what others made."""
+    for statement in ("create database sales comment 'what is sold'",
+                      "create table sales.orders (id bigint not null comment 'its number', at timestamp, "
+                      "price decimal(10,2), tags array<string>) using parquet comment 'every order'",
+                      "create view sales.big as select id, price from sales.orders where price > 100",
+                      "create temporary view mine as select 1 as one"):
+        connection.execute(statement)
+    try:
+        done = subprocess.run([psql18, served.dsn(), "-XA", "-c", "\\dt+ sales.*", "-c", "\\d+ sales.orders", "-c",
+                               "\\dv sales.*", "-c", "\\dn+ sales"], capture_output=True, text=True, check=True)
+        for line in ("sales|orders|table|demo|permanent|heap||every order", "id|bigint||||plain|||its number",
+                     "price|numeric(10,2)||||main|||", "tags|json||||extended|||", "sales|big|view|demo"):
+            assert line in re.sub("postgres", "demo", done.stdout)
+        assert "what is sold" in done.stdout
+        found = connection.execute("select column_name, data_type from information_schema.columns where "
+                                   "table_schema = 'sales' and table_name = 'big' order by ordinal_position").fetchall()
+        assert found == [("id", "bigint"), ("price", "numeric")]
+        assert connection.execute("select relname from pg_class where relname = 'mine'").fetchall() == [("mine",)]
+        engine = sqlalchemy.create_engine(served.dsn().replace("postgresql:", "postgresql+psycopg:"))
+        inspector = sqlalchemy.inspect(engine)
+        assert "sales" in inspector.get_schema_names()
+        assert inspector.get_table_names("sales") == ["orders"]
+        assert [column["name"] for column in inspector.get_columns("orders", schema="sales")] == [
+            "id", "at", "price", "tags"]
+        # a temporary view is its session's alone
+        with psycopg.connect(served.dsn(), autocommit=True) as other:
+            assert other.execute("select count(*) from pg_class where relname = 'mine'").fetchone() == (0,)
+        engine.dispose()
+    finally:
+        connection.execute("drop database sales cascade")
 
 
 def test_json_is_sparks_own(connection: psycopg.Connection) -> None:

@@ -18,9 +18,11 @@ from pyspark.sql.connect.expressions import LiteralExpression
 from pyspark.sql.connect.session import SparkSession
 from pyspark.sql.types import DecimalType, IntegerType
 
+from febe.engines.spark import catalog
 from febe.engines.spark.errors import is_lost, is_unreachable, translate
 from febe.engines.spark.statements import Spoken, understand
 from febe.engines.spark.types import PARAMETERS, announced
+from febe.server.catalog.description import Database
 from febe.server.engine import Column, Engine, EngineError, EngineSession, Prepared, Result
 from febe.types import oids
 
@@ -87,6 +89,11 @@ class SparkEngineSession(EngineSession):
             if oid and oid not in PARAMETERS:
                 raise EngineError(f"parameters of the type with OID {oid} cannot be given to Spark", sqlstate="0A000")
         return Statement(self, understand(sql, tuple(parameter_types)))
+
+    def describe(self) -> Database:
+        """What the current catalog holds."""
+        with self.translated(understand("show tables", ())):
+            return catalog.describe(self._spark)
 
     # Spark has no transactions.  Blocks are opened and ended, because clients cannot do without; the first statement
     # that writes in one is answered with a notice that says what that is worth.
