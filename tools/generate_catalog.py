@@ -81,7 +81,6 @@ DEFINITIONS = """
 select 1259 as classid, indexrelid as objid, pg_get_indexdef(indexrelid) as definition from pg_index
 union all select 2606, oid, pg_get_constraintdef(oid) from pg_constraint
 union all select 2618, oid, pg_get_ruledef(oid) from pg_rewrite where rulename <> '_RETURN'
-union all select 1255, oid, pg_get_functiondef(oid) from pg_proc where prokind <> 'a'
 union all select 2617, oid, pg_get_viewdef(oid) from pg_class where relkind = 'v'
 order by 1, 2
 """
@@ -120,6 +119,8 @@ def main() -> None:
                 store(con, schema, name, entry["columns"])
         save("febe_definition", con.execute(DEFINITIONS).fetchall(),
              {"classid": OID, "objid": OID, "definition": TEXT})
+        save("febe_source", con.execute("select oid, pg_get_functiondef(oid) from pg_proc where prokind <> 'a' "
+                                        "order by oid").fetchall(), {"oid": OID, "source": TEXT})
         save("febe_signature", con.execute(SIGNATURES).fetchall(),
              {"oid": OID, "arguments": TEXT, "identity_arguments": TEXT, "result": TEXT, "sqlbody": TEXT})
         save("febe_setting", con.execute(f"{SETTINGS} from pg_settings order by name").fetchall(), dict.fromkeys(

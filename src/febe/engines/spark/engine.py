@@ -110,6 +110,17 @@ class SparkEngineSession(EngineSession):
         """End the block; what it wrote stays."""
         self._block = ""
 
+    def savepoint(self, name: str) -> None:
+        """Set a savepoint, of which only the form is kept."""
+
+    def release(self, name: str) -> None:
+        """Forget it."""
+
+    def rollback_to(self, name: str) -> None:
+        """Go back where nothing was written in the block.  Errors: EngineError (0A000) otherwise."""
+        if self._block == "told":
+            raise EngineError("Spark has no transactions: what was written stays", sqlstate="0A000")
+
     def change(self, name: str, value: str) -> None:
         """Follow the client's time zone and search path as far as they mean something to Spark."""
         with contextlib.suppress(PySparkException):

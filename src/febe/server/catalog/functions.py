@@ -139,7 +139,7 @@ MACROS: dict[str, list[tuple[str, str]]] = {
                                 _definition(2617, "a::UINTEGER") + " END")],
     "pg_get_ruledef": [("a", _definition(2618)), ("a, b", _definition(2618))],
     "pg_get_triggerdef": [("a", "NULL::VARCHAR"), ("a, b", "NULL::VARCHAR")],
-    "pg_get_functiondef": [("a", _definition(1255))],
+    "pg_get_functiondef": [("a", _lookup("febe_source", "a::UINTEGER", "febe_text"))],
     # pretty: without the parentheses around the whole
     "pg_get_expr": [("a, b", "a::VARCHAR"), ("a, b, c", "CASE WHEN c AND regexp_full_match(a, "
                      "'[(](?:[^()]|[(][^()]*[)])*[)]') THEN a[2:-2] ELSE a END")],

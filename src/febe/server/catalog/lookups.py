@@ -106,6 +106,7 @@ VIEWS: dict[str, str] = {
 
 PROTOTYPES = {
     "febe_definition": "febe_class UINTEGER, febe_o UINTEGER, febe_text VARCHAR",
+    "febe_source": "febe_o UINTEGER, febe_text VARCHAR",
     "febe_key": "febe_o UINTEGER, febe_n INTEGER, febe_text VARCHAR",
     "febe_signature": "febe_o UINTEGER, febe_arguments VARCHAR, febe_identity VARCHAR, febe_result VARCHAR, "
                       "febe_body VARCHAR",

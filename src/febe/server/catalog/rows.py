@@ -474,7 +474,7 @@ class Builder:
         written = [definitions.argument(name, self._type_name(kind)) for name, kind in function.arguments]
         returned = ("SETOF " if function.returns_set else "") + self._type_name(function.result)
         self._look("febe_signature", oid, ", ".join(written), ", ".join(written), returned, None)
-        self._look("febe_definition", PG_PROC, oid, definitions.function(
+        self._look("febe_source", oid, definitions.function(
             schema.name, function, ", ".join(written), returned))
         self._comment(function.comment, PG_PROC, oid)
 
