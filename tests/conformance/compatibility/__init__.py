@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("drivers", "frames", "java", "node", "shells")))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (
+    "drivers", "frames", "java", "node", "ours", "shells")))

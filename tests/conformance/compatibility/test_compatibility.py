@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.compatibility import drivers, frames, java, node, page, shells
+from tests.conformance.compatibility import drivers, frames, java, node, ours, page, shells
 from tests.conformance.compatibility.features import FEATURES, PASSWORD, Client, Place
 from tests.conftest import missing_peer
 from tests.peers import febe_server as febe_servers
@@ -17,7 +17,7 @@ from tests.peers.febe_server import FebeServer
 from tests.peers.installation import Missing
 
 CLIENTS: list[type[Client]] = [
-    shells.Psql18, shells.Psql15, shells.Pgcli, drivers.Psycopg, drivers.PsycopgBinary, drivers.Psycopg2,
+    shells.Psql18, shells.Psql15, shells.Pgcli, ours.Febe, drivers.Psycopg, drivers.PsycopgBinary, drivers.Psycopg2,
     drivers.Asyncpg, drivers.Pg8000, frames.SQLAlchemy, frames.Pandas, frames.PolarsConnectorx, frames.PolarsAdbc,
     frames.Adbc, java.Jdbc, java.JdbcSimple, drivers.Odbc, node.NodePostgres, node.PostgresJs]
 CELLS = [(client, feature) for client in CLIENTS for feature in client.features()]
