@@ -25,6 +25,7 @@ from . import (
     memory,
     pipelining,
     relay,
+    replication,
     report,
     streaming,
     to_arrow,
@@ -38,7 +39,8 @@ GROUPS = {"fetch": fetch, "latency": latency, "codec": codec, "transactions": tr
           "duckdb_latency": duckdb_latency, "loading": loading,
           "catalog": catalog, "memory": memory, "idle": idle, "to_arrow": to_arrow, "from_arrow": from_arrow,
           "copying": copying,
-          "copy_out": copy_out, "streaming": streaming, "values": values, "relay": relay, "pipelining": pipelining}
+          "copy_out": copy_out, "streaming": streaming, "values": values, "relay": relay, "pipelining": pipelining,
+          "replication": replication}
 
 RESULTS = Path(__file__).parent / "results"
 

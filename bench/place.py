@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 # buenavista needs DuckDB 1 (fetch_record_batch), and does not say that it needs pyarrow and dateutil.
 PEERS = ("buenavista==0.5.0", "pg-mimic==0.1.3", "duckdb<2", "pyarrow", "python-dateutil")
 
+ALONE = ("pypgoutput==0.0.3",)
+
 # The bench's own: enough memory to hold every table, and no second process that helps with a scan.
 POSTGRES = {"shared_buffers": "512MB", "max_parallel_workers_per_gather": "0", "jit": "off"}
 
@@ -77,7 +79,7 @@ def _peers(tell: Callable[[str], None]) -> Path:
 
     Where that fails, the contenders that start it say so in the report.
     """
-    recipe = hashlib.sha256(" ".join(PEERS).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(" ".join(PEERS + ALONE).encode()).hexdigest()[:12]
     where = ROOT / ".data" / "bench-peers"
     python, stamp = where / "bin" / "python", where / recipe
     if not stamp.exists():
@@ -85,6 +87,10 @@ def _peers(tell: Callable[[str], None]) -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", where], check=True)
         done = subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *PEERS],
                               capture_output=True, text=True)
+        if not done.returncode:
+            # its decoder alone is measured: the readers need a psycopg2 that is compiled on the spot
+            done = subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
+                                   "--no-deps", *ALONE], capture_output=True, text=True)
         if done.returncode:
             tell((done.stderr.strip().splitlines() or ["pip failed"])[-1])
         else:
