@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import itertools
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -170,6 +173,41 @@ def test_require_peer(face: Face, kinds: Kinds) -> None:
         assert ours.fetchval("select 1") == 1
     with pytest.raises(AuthenticationError, match=f'specifies "nobody-else", but actual peer user name is "{runs_as}"'):
         face.connect(conninfo + "nobody-else")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets without a file are Linux's")
+def test_an_abstract_socket(face: Face, kinds: Kinds, psql18: Path) -> None:
+    """A host that begins with @ is a name in no file system, for libpq and for us."""
+    name = f"@febe-hosts-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name[1:]}/.s.PGSQL.5432")
+        listening.listen()
+        conninfo = f"host={name} port=5432 user=postgres dbname=postgres"
+
+        def lead_on() -> None:
+            for _ in range(2):
+                client, _ = listening.accept()
+                with client, socket.create_connection(("127.0.0.1", kinds.primary.port)) as server:
+                    back = threading.Thread(target=_pour, args=(server, client))
+                    back.start()
+                    _pour(client, server)
+                    back.join()
+
+        leading = threading.Thread(target=lead_on, daemon=True)
+        leading.start()
+        theirs = subprocess.run([psql18, conninfo, "-Atc", "select 1"], capture_output=True, text=True)
+        assert theirs.stdout == "1\n", theirs.stderr
+        with closing(face.connect(conninfo)) as ours:
+            assert ours.fetchval("select 1") == 1
+        leading.join(20)
+        assert not leading.is_alive()
+
+
+def _pour(source: socket.socket, into: socket.socket) -> None:
+    while data := source.recv(65536):
+        into.sendall(data)
+    with contextlib.suppress(OSError):  # it has gone already
+        into.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the option is Linux's")
