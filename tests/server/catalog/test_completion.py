@@ -20,6 +20,9 @@ import pytest
 
 from .conftest import DATABASE, Place
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 INPUTS = Path(__file__).with_name("completions.txt").read_text().splitlines()
 SECONDS = 30
 

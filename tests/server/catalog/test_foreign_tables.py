@@ -13,6 +13,9 @@ from tests.peers.postgres import Postgres  # noqa: E402
 
 from .conftest import Place  # noqa: E402
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 COLUMNS = """
 select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
 from pg_class c join pg_attribute a on a.attrelid = c.oid

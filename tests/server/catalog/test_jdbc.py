@@ -14,6 +14,9 @@ from tests.peers.installation import Missing
 
 from .conftest import Place
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 # Each: the method of DatabaseMetaData and its arguments; a list stands for a String[].
 CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("getCatalogs", ()),

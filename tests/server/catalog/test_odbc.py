@@ -13,6 +13,9 @@ from tests.peers.installation import Missing
 
 from .conftest import Place
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 Question = Callable[[Any], Any]
 QUESTIONS: dict[str, Question] = {
     "SQLTables": lambda its: its.tables(schema="main"),

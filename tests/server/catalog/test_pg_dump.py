@@ -14,6 +14,9 @@ from tests.peers.postgres import Postgres  # noqa: E402
 
 from .conftest import Place  # noqa: E402
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 
 def run(program: Path, *arguments: str, text: str | None = None) -> str:
     done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True, timeout=120)

@@ -16,6 +16,9 @@ from tests.peers.installation import Missing, once
 
 from .conftest import Place
 
+# what is tested is other programs on the catalogs, which are the same for either kernel
+pytestmark = pytest.mark.slow
+
 DUCKDB = "1.5.5"
 """The last DuckDB whose extension for PostgreSQL is on PyPI; it reads from febe as a client in its own process."""
 
