@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,8 +13,11 @@ import pytest
 
 import febe
 from febe import replication
+from febe.client.options import resolve
+from febe.client.run_blocking import open_session, runner
 from febe.errors import PostgresError
 from febe.flows import replicate
+from febe.flows.close import close
 from febe.flows.session import Session
 from febe.ports.memory import pair
 from febe.ports.memory import run as run_both
@@ -19,9 +25,10 @@ from febe.protocol.authentication import AuthenticationOk
 from febe.protocol.connection import Connection
 from febe.protocol.lsn import parse_lsn
 from febe.protocol.message import Message, Sender
-from febe.protocol.replication_commands import IdentifySystem
+from febe.protocol.replication_commands import CreateReplicationSlot, IdentifySystem
 from febe.protocol.simple import CommandComplete, DataRow, FieldDescription, Query, RowDescription
 from febe.protocol.startup import ReadyForQuery, StartupMessage
+from febe.protocol.states import State
 from febe.replication import UNCHANGED, Commit, Event, Insert, SlotLost, Update, subscribe
 from febe.replication.handover import Handover
 from febe.replication.slots import as_lost
@@ -177,6 +184,34 @@ def test_the_queue_is_bounded(client: febe.Connection, newest: Postgres) -> None
     assert 0 < most < 1_000_000
 
 
+FOLLOW = """
+import os, resource
+from febe.replication import Commit, Insert, subscribe
+
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+inserts, small = 0, 0
+for batch in subscribe(os.environ["DSN"], slot="good", publication="p", queue_bytes=1_000_000).batches():
+    inserts += sum(isinstance(event, Insert) for event in batch)
+    small = small or peak()
+    if inserts > 1 and any(isinstance(event, Commit) for event in batch):
+        break
+print(inserts, peak() - small)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_bounded_whatever_a_streamed_transaction_s_size(client: febe.Connection, newest: Postgres) -> None:
+    client.execute("select pg_create_logical_replication_slot('good', 'pgoutput')")
+    client.execute("insert into t values (0, 'small', 0)")
+    client.execute(f"begin; insert into t select g, {WIDE}, 0 from generate_series(1, 15000) g; commit")
+    done = subprocess.run([sys.executable, "-c", FOLLOW], capture_output=True, text=True, timeout=120,
+                          env=os.environ | {"DSN": newest.dsn()})
+    assert done.returncode == 0, done.stderr
+    inserts, grown = map(int, done.stdout.split())
+    assert inserts == 15001
+    assert grown < 75  # of the 150 megabytes that went through
+
+
 def test_it_reconnects_from_the_confirmed_position_without_duplicates(
         client: febe.Connection, newest: Postgres) -> None:
     with stream(newest, manual=True) as changes:
@@ -280,6 +315,23 @@ def test_more_columns_of_identify_system_are_tolerated() -> None:
         return (await replicate.command(Session(core, left), IdentifySystem())).rows[0]
 
     assert run_both(ask(), _Columns(right).run())[:4] == [b"1", b"2", b"0/3", None]
+
+
+def test_what_follows_a_slot_that_could_not_be_made_is_read(client: febe.Connection, newest: Postgres) -> None:
+    client.execute("select pg_create_logical_replication_slot('good', 'pgoutput')")
+    session = open_session(resolve(newest.dsn(), {"settings": {"replication": "database"}}))
+    run = runner(session)
+    try:
+        for _ in range(2):
+            with pytest.raises(PostgresError) as error:
+                run(replicate.command(session, CreateReplicationSlot(slot="good", plugin="pgoutput")))
+            assert error.value.sqlstate == "42710"
+            assert session.core.state is State.IDLE
+            assert run(replicate.command(session, IdentifySystem())).rows[0][3] == b"postgres"
+        made = run(replicate.command(session, CreateReplicationSlot(slot="better", plugin="pgoutput")))
+        assert made.rows[0][0] == b"better"
+    finally:
+        run(close(session))
 
 
 def test_other_plugins_are_handed_on_as_they_are(client: febe.Connection, newest: Postgres) -> None:
