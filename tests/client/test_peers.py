@@ -25,7 +25,7 @@ from tests.peers.postgres import Postgres
 def test_a_listener_hears_that_the_server_is_gone(face: str, pg18: Postgres) -> None:
     async def main(connect: Any) -> None:
         connection, other = await connect(pg18.dsn()), await connect(pg18.dsn())
-        with pytest.raises((ConnectionLost, PostgresError)) as caught:
+        with pytest.raises(ConnectionLost) as caught:
             async with connection.listen("news") as news:
                 await other.execute("notify news, 'last'")
                 assert (await news.__anext__()).payload == "last"
@@ -91,6 +91,14 @@ def test_errors_say_whether_a_retry_is_safe(sqlstate: str, expected: bool) -> No
     assert postgres_error({"C": sqlstate, "M": "x"}).retry_is_safe is expected
 
 
+def test_a_session_that_the_server_ends_is_lost() -> None:
+    ended = postgres_error({"S": "FATAL", "C": "57P01", "M": "terminating connection"})
+    assert isinstance(ended, febe.errors.AdminShutdown) and isinstance(ended, ConnectionLost)
+    assert (str(ended), ended.retry_is_safe) == ("FATAL: terminating connection (SQLSTATE 57P01)", False)
+    assert isinstance(postgres_error({"C": "25P03", "M": "x"}), ConnectionLost)
+    assert not isinstance(postgres_error({"C": "57014", "M": "x"}), ConnectionLost)
+
+
 @pytest.mark.slow
 def test_a_type_checker_knows_what_rows_are(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
@@ -117,3 +125,57 @@ def test_the_asyncio_port_asks_for_no_readiness() -> None:
     names = {node.attr for node in ast.walk(ast.parse(inspect.getsource(port))) if isinstance(node, ast.Attribute)}
     assert {"create_connection"} <= names
     assert not names & {"add_reader", "add_writer", "remove_reader", "sock_recv", "sock_sendall"}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_statement_has_a_deadline(face: str, pg18: Postgres) -> None:
+    async def main(connect: Any) -> None:
+        connection = await connect(pg18.dsn(), settings={"statement_timeout": "50"})
+        for _ in range(2):
+            with pytest.raises(febe.errors.QueryCanceled, match="statement timeout"):
+                await connection.fetchval("select pg_sleep($1)", 60.0)
+            assert await connection.fetchval("select $1::int4", 5) == 5
+        async with connection.transaction():
+            await connection.execute("set local statement_timeout = 0")
+            assert await connection.fetchval("select pg_sleep(0.1) is not null") is True
+        await connection.close()
+
+    run(face, main)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_changes_of_parameters_are_seen(face: str, pg18: Postgres) -> None:
+    async def main(connect: Any) -> None:
+        connection = await connect(pg18.dsn(), application_name="first")
+        assert connection.parameters["application_name"] == "first"
+        await connection.execute("set application_name = 'second'")
+        assert connection.parameters["application_name"] == "second"
+        async with connection.transaction() as block:
+            await connection.execute("set local application_name = 'third'")
+            assert connection.parameters["application_name"] == "third"
+            await block.rollback()
+        assert connection.parameters["application_name"] == "second"
+        await connection.close()
+
+    run(face, main)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_restart_is_survived_by_connecting_again(face: str, pg18: Postgres) -> None:
+    """What is told of a lost connection is one class, whoever closed it and whatever was asked."""
+    async def main(connect: Any) -> None:
+        connection, other = await connect(pg18.dsn()), await connect(pg18.dsn())
+        for ask in ("fetch", "fetchrow", "fetchval", "execute"):
+            lost = await connect(pg18.dsn())
+            await other.execute("select pg_terminate_backend($1)", lost.process_id)
+            with pytest.raises(ConnectionLost):
+                while True:
+                    await getattr(lost, ask)("select 1")
+            with pytest.raises(ConnectionLost) as caught:
+                await getattr(lost, ask)("select 1")
+            assert caught.value.retry_is_safe and lost.is_closed
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+        await other.close()
+
+    run(face, main)

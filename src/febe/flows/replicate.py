@@ -196,7 +196,7 @@ async def _begin(session: Session, text: str, reply: Reply) -> Event | None:
                 raise reply.error
     except ConnectionLost as lost:
         session.lost(lost)
-        if reply.error is not None:
+        if reply.error is not None and not isinstance(lost, PostgresError):
             raise reply.error from lost
         raise
     except BaseException as error:

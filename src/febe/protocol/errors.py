@@ -98,6 +98,8 @@ FIELD_NAMES: Mapping[str, str] = {
 
 # Serialization failure, dead-lock; too many connections, not yet ready to accept any: those let nobody in.
 _TRANSIENT = ("40001", "40P01", "53300", "57P03")
+# What a server says as it ends the session: by shutdown or crash, of its database, or because of a time-out.
+_ENDING = ("57P01", "57P02", "57P04", "57P05", "25P03", "25P04")
 
 
 class PostgresError(DatabaseError):
@@ -125,6 +127,9 @@ class PostgresError(DatabaseError):
     line: int | None
     routine: str | None
 
+    retry_is_safe: bool
+    """Nothing was done, and the same may succeed when it is run again, from the beginning of its transaction."""
+
     condition: str | None = None
     """The condition name of the SQLSTATE, such as `undefined_table`; set on the subclasses."""
 
@@ -140,6 +145,7 @@ class PostgresError(DatabaseError):
             text = getattr(self, name)
             setattr(self, name, int(text) if text is not None and text.isascii() and text.isdigit() else None)
         super().__init__(self.message)
+        self.retry_is_safe = self.sqlstate in _TRANSIENT
 
     def __str__(self) -> str:
         lines = [f"{self.severity or 'ERROR'}: {self.message} (SQLSTATE {self.sqlstate})"]
@@ -149,11 +155,6 @@ class PostgresError(DatabaseError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return postgres_error, (self.fields,)
-
-    @property
-    def retry_is_safe(self) -> bool:
-        """Nothing was done, and the same may succeed when it is run again, from the beginning of its transaction."""
-        return self.sqlstate in _TRANSIENT
 
     @property
     def is_fatal(self) -> bool:
@@ -167,7 +168,7 @@ def _class_for(sqlstate: str) -> type[PostgresError]:
     if found is not None:
         return found
     base: type[PostgresError] = PostgresError
-    families: tuple[type[DatabaseError], ...] = ()
+    families: tuple[type[DatabaseError], ...] = (ConnectionLost,) if sqlstate in _ENDING else ()
     if sqlstate[2:] != "000" and sqlstate[:2] in CLASSES:
         base = _class_for(sqlstate[:2] + "000")
     elif sqlstate[:2] in FAMILIES:

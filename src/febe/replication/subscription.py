@@ -261,7 +261,7 @@ class Subscription:
             except (ConnectionLost, PostgresError) as error:
                 if isinstance(error, PostgresError) and not error.sqlstate.startswith(_TRANSIENT):
                     raise
-                if self._session is None and isinstance(error, ConnectionLost):
+                if self._session is None and not isinstance(error, PostgresError):
                     raise  # a first connection that fails is the program's to know
                 now = time.monotonic()
                 if self._progressed:
