@@ -129,6 +129,29 @@ def test_a_subscription_with_every_option(publishers: Callable[[int], Postgres],
         client.execute("alter subscription s refresh publication with (copy_data = false)")
 
 
+@pytest.mark.parametrize("major", [pytest.param(major, marks=() if major == 18 else (pytest.mark.slow,))
+                                   for major in SUBSCRIBERS])
+def test_rows_are_chosen_and_columns_left_out(publishers: Callable[[int], Postgres], running: Running,
+                                              major: int) -> None:
+    with running.started() as publisher, subscribed(publishers(major), running.port) as client:
+        client.execute("create table picked (id int primary key, n int, more text default 'ours')")
+        some = publisher.table("public.picked", {"id": "int4", "n": "int4"}, key=["id"], where=lambda row: row.n > 10,
+                               rows=[(1, 5), (2, 20), (3, 30)])
+        client.execute("alter subscription s refresh publication")
+        wait_until(client, "select count(*) = 2 from picked")
+        wait_until(client, "select bool_and(srsubstate = 'r') from pg_subscription_rel")
+        with publisher.transaction() as change:
+            change.update(some, (1, 11))  # comes in
+            change.update(some, (2, 2))  # goes out
+            change.update(some, (4, 33), old=(3, 30))
+            change.insert(some, (5, 1))
+            change.delete(some, (5, None))
+        follow(publisher, client, 200)
+        assert [tuple(row) for row in client.fetch("select * from picked order by id")] == [
+            (1, 11, "ours"), (4, 33, "ours")]
+        client.execute("drop table picked")
+
+
 def change_randomly(publisher: Publisher, table: Table, chosen: random.Random, kept: dict[int, str]) -> None:
     with publisher.transaction() as change:
         for _ in range(chosen.randint(1, 20)):

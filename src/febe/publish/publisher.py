@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
 from typing import Any, Self
 
+from febe._kernel.row import Row
 from febe.protocol import logical
 from febe.protocol.lsn import from_unix
 from febe.protocol.tuples import OldTuple, TruncatedTables
@@ -40,17 +41,21 @@ class Publisher:
         self._listening: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def table(self, name: str, columns: Mapping[str, str], *, key: Sequence[str],
-              rows: Iterable[Sequence[object]] | None = None) -> Table:
+              rows: Iterable[Sequence[object]] | None = None, where: Callable[[Row], bool] | None = None) -> Table:
         """Publish a table: its columns' types by name, its key.
 
         Tables have to be declared in the same order whenever the file is opened.  `rows` is what a table begins with;
-        it is not read when the file holds rows already.  Errors: ValueError, ValueEncodeError.
+        it is not read when the file holds rows already.  `where` chooses the rows that are published, as a row filter
+        does: a row that an update brings in is inserted, one that it takes out is deleted.
+
+        Errors: ValueError, ValueEncodeError.
         """
-        made = Table(name, columns, key, oid=FIRST_OID + len(self.tables))
+        made = Table(name, columns, key, oid=FIRST_OID + len(self.tables), where=where)
         if not made.key:
             raise ValueError("a published table needs a key: updates and deletes could not be applied")
         if rows is not None and not self.store.rows(made.oid):
-            self.store.fill(made.oid, ((made.key_of(cells), cells) for cells in map(made.cells, rows)))
+            chosen = map(made.cells, filter(made.admits, rows))
+            self.store.fill(made.oid, ((made.key_of(cells), cells) for cells in chosen))
         self.tables[made.oid] = made
         return made
 
@@ -132,6 +137,8 @@ class Transaction:
 
     def insert(self, table: Table, row: Sequence[object]) -> None:
         """Insert a row.  Errors: PublishError when its key is there."""
+        if not table.admits(row):
+            return
         cells = table.cells(row)
         key = table.key_of(cells)
         if self._current(table, key) is not None:
@@ -147,7 +154,15 @@ class Transaction:
         cells = table.cells(row)
         before = cells if old is None else table.cells(old)
         key, old_key = table.key_of(cells), table.key_of(before)
-        if self._current(table, old_key) is None:
+        there = self._current(table, old_key) is not None
+        if not table.admits(row):
+            if there:
+                self.delete(table, row if old is None else old)
+            return
+        if not there and table.where is not None:
+            self.insert(table, row)
+            return
+        if not there:
             raise PublishError(f"{table.schema}.{table.name} has no row of key {old_key}")
         moved = key != old_key
         if moved:
@@ -164,6 +179,8 @@ class Transaction:
         cells = table.cells(row)
         key = table.key_of(cells)
         if self._current(table, key) is None:
+            if table.where is not None:
+                return
             raise PublishError(f"{table.schema}.{table.name} has no row of key {key}")
         self._rows[table.oid, key] = None
         self._note(logical.Delete(relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(cells)))))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import TypeAlias
 
+from febe._kernel.row import Row, row_type
 from febe._kernel.rows import RowEncoder
 from febe.protocol import logical
 from febe.protocol.tuples import NULL, Cell
@@ -21,7 +22,10 @@ Cells: TypeAlias = "list[bytes | None]"
 class Table:
     """One table.  `key` are the places of the columns that identify a row; none is replica identity nothing."""
 
-    def __init__(self, name: str, columns: Mapping[str, str], key: Sequence[str], *, oid: int) -> None:
+    def __init__(self, name: str, columns: Mapping[str, str], key: Sequence[str], *, oid: int,
+                 where: Callable[[Row], bool] | None = None) -> None:
+        self.where = where
+        self._row = row_type(tuple(columns))
         schema, dot, table = name.rpartition(".")
         self.schema, self.name = (schema if dot else "public"), table
         self.oid = oid
@@ -38,6 +42,10 @@ class Table:
     def identity(self) -> str:
         """pg_class.relreplident."""
         return "d" if self.key else "n"
+
+    def admits(self, row: Sequence[object]) -> bool:
+        """Whether a row is one of those that are published."""
+        return self.where is None or bool(self.where(self._row(row)))
 
     def cells(self, row: Sequence[object]) -> Cells:
         """A row's values in text.  Errors: ValueEncodeError, MalformedRow."""
