@@ -125,6 +125,9 @@ LOOKED_UP = frozenset(("febe_setting_now", "febe_channel"))
 FILES = frozenset(("febe_argument", "febe_encoding", "febe_function", "febe_keyword", "febe_setting", "febe_token"))
 """Tables of built-in rows that are no catalogs."""
 
+TABLED = ("febe_seen_regclass", "febe_seen_regtype", "febe_type", "febe_out_regclass")
+"""Views that a snapshot makes tables of, because most queries look something up in them; each after those it reads."""
+
 _WORD = re.compile(r"\b(?:builtin\.)?((?:pg|febe|f)_\w+)")
 
 
@@ -141,6 +144,8 @@ def needs(name: str) -> frozenset[str]:
     for word in set(_WORD.findall(text)) - {name}:
         if word in VIEWS or word.startswith(functions.PREFIX):
             found |= needs(word)
+            if word in TABLED:
+                found.add(word)
         elif word in PROTOTYPES or word in FILES or word.startswith("pg_"):
             found.add(word)
     return frozenset(found)

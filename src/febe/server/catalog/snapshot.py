@@ -29,8 +29,10 @@ class Snapshot:
         self.users = 0
         self._lock = threading.Lock()
         self._made: set[str] = set()
+        self._tabled: set[str] = set()
         self._con = self.store.root.cursor()
         self._con.execute(f"CREATE SCHEMA {self.schema}")
+        self._con.execute("SET VARIABLE febe_path_all = ?", [["pg_catalog", *path]])
         self._con.execute(f"SET search_path = '{self.schema},{builtin.SCHEMA},main'")
 
     def ensure(self, names: Iterable[str]) -> None:
@@ -42,6 +44,10 @@ class Snapshot:
                 if name not in self._made:
                     self._make(name)
                     self._made.add(name)
+            for name in lookups.TABLED:
+                if name in wanted and name not in self._tabled:
+                    self._con.execute(f"CREATE TABLE {self.schema}.{name} AS FROM main.{name}")
+                    self._tabled.add(name)
 
     def _make(self, name: str) -> None:
         if name in lookups.PROTOTYPES:
