@@ -23,6 +23,7 @@ from febe.errors import ConnectionLost, PostgresError
 from febe.protocol.startup import VERSION_3_2, BackendKeyData, CancelRequest
 from tests.peers.febe_server import FebeServer, running
 from tests.peers.installation import scratch, server_user
+from tests.peers.postgres import Postgres
 from tests.server.listening import Raw, fatal
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
@@ -266,6 +267,23 @@ def test_an_engine_of_ones_own(monkeypatch: pytest.MonkeyPatch, way: str) -> Non
         with running("engines_of_many:Many", options=WAYS[way]()) as server, \
                 connect(**where(server)) as one, connect(**where(server)) as two:
             assert (one.fetchval("anything"), two.fetchval("else")) == (1, 1)
+
+
+def test_a_postgresql_behind_workers(pg18: Postgres) -> None:
+    """Who is where is the server's to say; cancel requests find their way through whichever worker they come to."""
+    with running(pg18.dsn(), options=["--workers", "2"]) as server, contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(psycopg.connect(server.dsn(), autocommit=True)) for _ in range(2))
+        for client in (first, second):
+            assert client.execute("select pg_backend_pid()").fetchone() == (client.info.backend_pid,)
+        first.execute("listen news")
+        second.execute("notify news, 'hello'")
+        assert [one.payload for one in first.notifies(timeout=20, stop_after=1)] == ["hello"]
+        for client in (first, second):
+            timer = threading.Timer(1, client.cancel_safe)
+            timer.start()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                client.execute("select pg_sleep(60)")
+            timer.join()
 
 
 # A process for each session

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from febe.server.limits import Limits, Places
+from febe.server.limits import FatalError, Limits, Places
 from febe.server.processes import hub as hub_module
 from febe.server.processes.hub import Hub, Member
+from febe.server.processes.link import Link
 from febe.server.processes.outbox import Outbox
 
 
@@ -172,3 +174,23 @@ def test_clients_on_their_way_are_not_forgotten_open() -> None:
     gone.close()
     for one in (received, *(file[1] for file in files)):
         os.close(one)
+
+
+def test_one_order_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    theirs, ours = socket.socketpair()
+    done, ended = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        raise RuntimeError("no event loop")
+
+    link = Link(ours)
+    link.start({"fail": fail, "go": done.set}, client=lambda one: one.close(), ended=ended.set)
+    theirs.sendall(b'["fail"]\n["go"]\n')
+    assert done.wait(20)
+    assert "could not be carried out" in caplog.text
+    theirs.close()
+    assert ended.wait(20)
+    with pytest.raises(FatalError, match="administrator command"):
+        link.ask("room")
+    link.tell("done")  # nobody is there to hear it
+    ours.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import socket
 import threading
 from collections import deque
@@ -14,6 +15,8 @@ from typing import Any
 
 from febe.server.limits import FatalError
 from febe.server.visit import SHUTTING_DOWN
+
+logger = logging.getLogger("febe.server")
 
 _CHUNK = 65_536
 _MOST_SOCKETS = 64
@@ -78,7 +81,10 @@ class Link:
                 elif name == "answer":
                     self._answer(*arguments)
                 else:
-                    orders[name](*arguments)
+                    try:
+                        orders[name](*arguments)
+                    except Exception:  # the next order is another session's
+                        logger.exception("an order of the postmaster could not be carried out")
         self._ended = True
         for answer in list(self._asked.values()):
             if not answer.done():

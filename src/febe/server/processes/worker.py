@@ -70,6 +70,9 @@ async def _serve(service: Service, link: Link, orders: Mapping[str, Callable[...
         taking.add(task)
         task.add_done_callback(taking.discard)
 
+    # as a cancel request that comes to this process itself: on the event loop, which a session may rely on
+    cancel = orders["cancel"]
+    orders = {**orders, "cancel": lambda process_id: _from_thread(loop, cancel, process_id)}
     link.start(orders, client=lambda one: _from_thread(loop, take, one),
                ended=lambda: _from_thread(loop, asked.put_nowait, Shutdown.FAST))
     if client is not None:
