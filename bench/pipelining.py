@@ -5,61 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .clock import spread, timed, times
 from .harness import Contender, Figures, Measurement, Round, Row, Settings
+from .slow_network import slow_network
 
 SQL = "select $1::int4"
 TASKS = 100
-
-
-@contextlib.contextmanager
-def slow_network(settings: Settings) -> Iterator[dict[str, Any]]:
-    """A way to the server on which every byte takes `delay` seconds in each direction, however many there are."""
-    delay = settings["delay"]
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def carry(source: socket.socket, target: socket.socket) -> None:
-        due: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
-
-        def deliver() -> None:
-            while True:
-                moment, data = due.get()
-                time.sleep(max(moment - time.perf_counter(), 0))
-                if not data:
-                    with contextlib.suppress(OSError):
-                        target.shutdown(socket.SHUT_WR)
-                    return
-                target.sendall(data)
-
-        threading.Thread(target=deliver, daemon=True).start()
-        while True:
-            try:
-                data = source.recv(1 << 18)
-            except OSError:
-                data = b""
-            due.put((time.perf_counter() + delay, data))
-            if not data:
-                return
-
-    def accept() -> None:
-        while True:
-            client, _ = listener.accept()
-            server = socket.create_connection((settings["host"], settings["port"]))
-            for one, other in ((client, server), (server, client)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=carry, args=(one, other), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield {**settings, "host": "127.0.0.1", "port": listener.getsockname()[1]}
 
 
 def _way(settings: Settings) -> contextlib.AbstractContextManager[Settings]:
