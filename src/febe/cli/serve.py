@@ -40,6 +40,8 @@ __all__ = ["serve"]
     (("--allow-files",), {"type": click.Path(path_type=Path, file_okay=False, exists=True), "metavar": "DIRECTORY",
                           "help": "Let SQL read the files below it."}),
     (("--memory-limit",), {"metavar": "SIZE", "help": "DuckDB's, for example 4GB."}),
+    (("--dialect",), {"type": click.Choice(["engine", "postgres"]), "default": "engine", "show_default": True,
+                      "help": "The SQL that clients write: the engine's own, or PostgreSQL's, which is translated."}),
 )
 @access_options
 @encryption_options
@@ -59,8 +61,8 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
           tls_min_version: str, keytab: Path | None, workers: int | None, process_per_session: bool,
           session_user: str | None, session_memory: str | None, session_cpu: int | None, read_only: bool,
-          readers: tuple[str, ...], allow_files: Path | None, memory_limit: str | None, telemetry: list[Telemetry],
-          log_format: str, config: Path | None, check_only: bool, quiet: bool) -> None:
+          readers: tuple[str, ...], allow_files: Path | None, memory_limit: str | None, dialect: str,
+          telemetry: list[Telemetry], log_format: str, config: Path | None, check_only: bool, quiet: bool) -> None:
     """Serve a DuckDB database, or Parquet, CSV, JSON and Arrow files, to PostgreSQL clients.
 
     Each file is a table named after it; NAME=FILE gives another name, and a quoted glob stands for several files.
@@ -94,7 +96,7 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
     where: dict[str, Any] = {"host": host, "port": port, "unix_socket_dir": unix_socket}
     several = confinement is not None or workers is not None
     make = engine_maker(sources, read_only=read_only, memory_limit=memory_limit, readers=readers,
-                        allow_files=allow_files,
+                        allow_files=allow_files, dialect=dialect,
                         tell=lambda words: None if several else screen.print(f"febe: {words}"))
     listening: list[Listener | Postmaster] = []
 

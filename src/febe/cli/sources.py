@@ -27,11 +27,14 @@ def is_alone(name: str) -> bool:
 
 
 def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str | None, readers: tuple[str, ...],
-                 allow_files: Path | None, tell: Tell) -> Callable[[], Engine]:
+                 allow_files: Path | None, dialect: str, tell: Tell) -> Callable[[], Engine]:
     """What makes the engine, with the catalogs before it where it has none; `tell` is told what it is at.
 
-    Errors: click.UsageError.
+    `dialect` is what clients write: `postgres`, or `engine` for the engine's own.  Errors: click.UsageError.
     """
+    if dialect == "postgres":
+        return partial(_translated, engine_maker(names, read_only=read_only, memory_limit=memory_limit, readers=readers,
+                                                 allow_files=allow_files, dialect="engine", tell=tell))
     for name in names:
         found = _alone(name)
         if found is not None:
@@ -45,6 +48,17 @@ def engine_maker(names: tuple[str, ...], *, read_only: bool, memory_limit: str |
 
     return partial(_duckdb, names, tell, read_only=read_only, memory_limit=memory_limit, readers=readers,
                    allow_files=allow_files)
+
+
+def _translated(make: Callable[[], Engine]) -> Engine:
+    from febe.server.translation import Translation
+
+    engine = make()
+    if not isinstance(engine, Catalog) or engine.inner.dialect is None:
+        engine.close()
+        raise click.UsageError("--dialect postgres is for DuckDB, Spark and engines that name their dialect")
+    engine.translation = Translation(engine.inner.dialect)
+    return engine
 
 
 def opened(make: Callable[[], Engine]) -> Engine:

@@ -251,6 +251,9 @@ class Engine(ABC):
     blocking: bool = True
     """True: session methods are called in a worker thread.  False: on the event loop, so they must answer at once."""
 
+    dialect: str | None = None
+    """What sqlglot calls the engine's SQL, if that is known: statements can be translated to it."""
+
     session: type[Any] | None = None
     """The subclass of `febe.server.Session` that speaks with this engine's clients; None: that class itself."""
 

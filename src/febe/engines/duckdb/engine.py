@@ -53,6 +53,8 @@ class DuckDBEngine(Engine):
     files may be read by SQL.  `on_source` is told about each source before it is loaded.
     """
 
+    dialect = "duckdb"
+
     def __init__(self, *texts: str | os.PathLike[str], read_only: bool = False, memory_limit: str | None = None,
                  threads: int | None = None, readers: Collection[str] = (),
                  allow_files: str | os.PathLike[str] | None = None,

@@ -36,6 +36,8 @@ class SparkEngine(Engine):
 
     processes = True
 
+    dialect = "spark"
+
     def __init__(self, url: str) -> None:
         """Take the address.  Errors: OSError when no Spark Connect server answers there."""
         self.url = url

@@ -21,11 +21,13 @@ from febe.server.catalog.rewrite import LIVE, NotOurs, Rewritten, rewrite
 from febe.server.catalog.rows import Oids
 from febe.server.catalog.snapshot import Snapshot
 from febe.server.catalog.words import might_concern
-from febe.server.engine import Client, CopyTarget, Engine, EngineSession, Prepared, Result, SessionFacts
+from febe.server.engine import Client, CopyTarget, Engine, EngineError, EngineSession, Prepared, Result, SessionFacts
 from febe.server.parameters import SERVER_VERSION
 
 if TYPE_CHECKING:
     import duckdb
+
+    from febe.server.translation import Translation
 
 _CHANGES = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:create|alter|drop|comment|attach|detach|use|rename|truncate|"
                       r"grant|revoke|refresh|cache|uncache|import|call|set|reset|load|execute|select\s+setval)\b",
@@ -40,14 +42,16 @@ class Catalog(Engine):
     """Wraps an engine.  What the database holds is asked of `EngineSession.describe`.
 
     `refresh`: after how many seconds the engine is asked again although no statement changed anything, for an engine
-    whose objects others can change too; None: never.
+    whose objects others can change too; None: never.  `translation`: what the engine is asked instead of what the
+    client says.
     """
 
-    def __init__(self, engine: Engine, *, refresh: float | None = None) -> None:
+    def __init__(self, engine: Engine, *, refresh: float | None = None, translation: Translation | None = None) -> None:
         self.inner = engine
         self.blocking = engine.blocking
         self.processes = engine.processes
         self.refresh = refresh
+        self.translation = translation
         self.started = datetime.now(UTC)
         self.oids = Oids()
         self.changes = 0
@@ -150,10 +154,23 @@ class CatalogSession(EngineSession):
         if might_concern(sql):
             with contextlib.suppress(NotOurs):
                 return Answer(self, _rewritten(sql), parameter_types)
-        return self._watched(sql, self.inner.prepare(sql, parameter_types))
+        if self._catalog.translation is None:
+            return self._watched(sql, self.inner.prepare(sql, parameter_types))
+        asked = self._catalog.translation(sql)
+        try:
+            return self._watched(sql, self.inner.prepare(asked, parameter_types))
+        except EngineError as error:
+            if asked != sql:
+                error.position = None  # it counts in a text that the client has not written
+            raise
 
     def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
         """As the engine does; a catalog query was never its."""
+        translation = self._catalog.translation
+        if translation is not None:
+            if not translation.known(sql):
+                return None
+            sql = translation(sql)
         found = self.inner.recall(sql, parameter_types)
         return None if found is None else self._watched(sql, found)
 
