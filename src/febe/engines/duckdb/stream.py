@@ -117,8 +117,11 @@ class ResultStream:
             return
         rest = ResultStream(self._source.capsule(), self._on_end)
         self._source, self._spool = None, connection
+        # Kept to the end: a capsule that DuckDB lets go of while it raises has its destructor run with the exception
+        # set, which no Python code survives, and the exception is lost.
+        held = _Held(rest.__arrow_c_stream__())
         try:
-            connection.register("febe_rest", _Held(rest.__arrow_c_stream__()))
+            connection.register("febe_rest", held)
             connection.execute("CREATE TEMP TABLE febe_spool AS FROM febe_rest")
             connection.unregister("febe_rest")
             self._source = _Source(_driver.stream(connection, "FROM febe_spool", {}, rows))
