@@ -19,7 +19,7 @@ _FIRST_OID = 16384
 
 
 class LargeObjects:
-    """The objects of one server, by OID.  Another store overrides `read` and `commit`."""
+    """The objects of one server, by OID.  Another store overrides `read`, `oids` and `commit`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,6 +29,11 @@ class LargeObjects:
     def read(self, oid: int) -> bytes | None:
         """An object's bytes; None: there is none."""
         return self._objects.get(oid)
+
+    def oids(self) -> list[int]:
+        """Those that there are."""
+        with self._lock:
+            return list(self._objects)
 
     def new_oid(self) -> int:
         """An OID that nobody has."""
@@ -62,6 +67,11 @@ class LargeObjectSession:
         self._shared = shared
         self._changed: dict[int, bytearray | None] = {}
         self._open: dict[int, _Descriptor] = {}
+
+    def oids(self) -> list[int]:
+        """Those that this session sees."""
+        unchanged = [oid for oid in self._shared.oids() if oid not in self._changed]
+        return sorted([*unchanged, *(oid for oid, data in self._changed.items() if data is not None)])
 
     def create(self, oid: int = 0) -> int:
         """lo_create; 0 takes a free OID.  Errors: EngineError (42710)."""

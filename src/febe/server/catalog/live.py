@@ -1,4 +1,4 @@
-"""Views whose rows are of this moment: settings, activity, prepared statements, cursors."""
+"""Views whose rows are of this moment: settings, activity, prepared statements, cursors, large objects."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Live:
         relation = builtin.relations()["pg_catalog", name]
         columns = {column: builtin.kept_as(kind) for column, kind in relation.columns.items()}
         found = {"pg_settings": self._settings, "pg_stat_activity": self._activity,
-                 "pg_prepared_statements": self._prepared, "pg_cursors": self._cursors}[name]()
+                 "pg_prepared_statements": self._prepared, "pg_cursors": self._cursors,
+                 "pg_largeobject_metadata": self._large_objects}[name]()
         _table(con, name, columns, [tuple(row.get(column) for column in columns) for row in found])
 
     def _settings(self) -> list[dict[str, Any]]:
@@ -97,6 +98,11 @@ class Live:
                  "is_binary": one.binary, "is_scrollable": one.scroll is True,
                  "creation_time": _moment(one.created or None)}
                 for one in (self.facts.cursors() if self.facts is not None else ())]
+
+    def _large_objects(self) -> list[dict[str, Any]]:
+        owner = self._session.oids.role(self._session.user)  # whoever made one, everybody may do all with it
+        return [{"oid": oid, "lomowner": owner} for oid in (
+            self.facts.large_objects.oids() if self.facts is not None else ())]
 
 
 def _moment(seconds: float | None) -> datetime | None:

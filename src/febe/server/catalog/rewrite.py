@@ -29,7 +29,8 @@ from febe.server.catalog.normalize import normalize
 from febe.server.catalog.scope import Columns, Scope, element, function_type
 from febe.server.engine import EngineError
 
-LIVE = frozenset(("pg_settings", "pg_stat_activity", "pg_prepared_statements", "pg_cursors"))
+LIVE = frozenset(("pg_settings", "pg_stat_activity", "pg_prepared_statements", "pg_cursors",
+                  "pg_largeobject_metadata"))
 """Views whose rows are the session's or the server's at this moment."""
 
 
