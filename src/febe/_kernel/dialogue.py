@@ -110,6 +110,7 @@ class Dialogue:
 
     state = cython.declare(object, visibility="public")
     transaction_status = cython.declare(object, visibility="public")
+    flush_heard = cython.declare(cython.bint, visibility="public")
     trace = cython.declare(object, visibility="public")
     _pending = cython.declare(object, visibility="public")
     _broken = cython.declare(object, visibility="public")
@@ -147,6 +148,7 @@ class Dialogue:
         self.state = state
         self.transaction_status = "I"
         self.trace = None
+        self.flush_heard = False
         self._pending = deque()
         self._broken = None
         self._data = b""
@@ -218,6 +220,8 @@ class Dialogue:
                 self._trace_received(entry.message, start, end)
             after = entry.after
             if after is marks.dropped:
+                if kind == 72:  # H, Flush
+                    self.flush_heard = True
                 continue
             if entry.run is not None:
                 if after is not state:
@@ -276,14 +280,21 @@ class Dialogue:
         self.state = pending.popleft() if pending else marks.idle
         return self._data, start, end, rows, tag_end
 
-    def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type]) -> Any:
+    def pass_on(
+        self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type], flush: object = None
+    ) -> Any:
         """Have `other` say to its peer what ours said here, and add the bytes to `said`.
 
-        The first event of a class in `halt` is returned and not passed on; None: more bytes are needed.  Errors:
-        RemoteProtocolError, LocalProtocolError.
+        The first event of a class in `halt` is returned and not passed on; None: more bytes are needed.  `flush` is
+        said where our peer said Flush, which is no event.  Errors: RemoteProtocolError, LocalProtocolError.
         """
         while True:
             event = self.next_event()
+            if self.flush_heard:
+                self.flush_heard = False
+                row = other._outgoing.get(other.state)
+                if row is not None and type(flush) in row:
+                    said.append(other._send(flush))
             if event is None or type(event) in halt:
                 return event
             said.append(other._send(event))

@@ -41,8 +41,6 @@ _MARKS = Marks(idle=State.IDLE, bind=State.BIND, execute=State.EXECUTE, sync=Sta
                dropped=State.DROPPED, answered=State.ANSWERED, skipping=State.SKIPPING,
                copying_in=frozenset(COPYING_IN))
 
-_EXTENDED = frozenset({State.PARSE, State.BIND, State.DESCRIBE_STATEMENT, State.DESCRIBE, State.EXECUTE, State.CLOSE})
-
 # Looking up a member on its class takes 80 ns before Python 3.12.
 _IDLE, _BIND, _EXECUTE = State.IDLE, State.BIND, State.EXECUTE
 
@@ -80,7 +78,8 @@ class Connection(Dialogue):
         _frames: list[tuple[int, int, int, int]]
 
         def next_event(self) -> Event | None: ...
-        def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type]) -> Event | None: ...
+        def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type],
+                    flush: object = None) -> Event | None: ...
         def _find(self) -> bool | DirectTLS | None: ...
         def _scan(self, scanner: object, most: int) -> bool: ...
 
@@ -151,11 +150,6 @@ class Connection(Dialogue):
     def next_type(self) -> int | None:
         """The type byte of the message after the last event, when it is here whole; None: not known yet."""
         return self._frames[self._frame][0] if self._frame < len(self._frames) else None
-
-    @property
-    def awaits_sync(self) -> bool:
-        """Whether the last request is one of the extended query, with no Sync behind it."""
-        return (self._pending[-1] if self._pending else self.state) in _EXTENDED
 
     def take_unread(self) -> bytes:
         """Hand out the bytes received and not read, and forget them; for the start of a TLS handshake."""

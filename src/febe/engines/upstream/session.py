@@ -175,7 +175,7 @@ class RelaySession(Session):
         try:
             core.receive(self._client_port.take())
             while not self._waits:
-                event = core.pass_on(server, said, _FIRST_LOOKED_AT if not self._copying else _LOOKED_AT)
+                event = core.pass_on(server, said, _LOOKED_AT if self._copying else _FIRST_LOOKED_AT, _FLUSH)
                 if event is None:
                     break
                 if isinstance(event, Terminate):
@@ -189,10 +189,8 @@ class RelaySession(Session):
                 message = cast(Message, event)
                 said.append(server.send(message))
                 self._waits = self._may_copy(message) and server.state not in _SETTLED
-            # The client's own Flush is no event, so one is sent whenever nothing more is here.  One too many does no
-            # harm: answers leave a little earlier.
-            if server.awaits_sync:
-                said.append(server.send(_FLUSH))
+                if self._waits and isinstance(message, Execute):
+                    said.append(server.send(_FLUSH))  # the client's Sync has to wait
             if said:
                 self._server_port.write(b"".join(said))
         except RemoteProtocolError as error:
