@@ -22,7 +22,8 @@ def check(live: Live) -> int:
     for oid, (_, name, sends, _) in zip(oids, everything, strict=True):
         codec = types.by_oid(oid)
         known = codec.name != f"type {oid}"  # one that is not is read as text, whatever it is
-        if not known or codec.decode_text is None or (codec.decode_binary is None and sends == b"t" and not _unsendable(live, oid)):
+        if not known or codec.decode_text is None or (
+                codec.decode_binary is None and sends == b"t" and not _unsendable(live, oid)):
             failures.append((oid, name))
     assert failures == []
     return len(oids)
