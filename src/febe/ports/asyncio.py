@@ -281,7 +281,8 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._transport.close()
         if not self._closed.done():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._closed), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await asyncio.shield(self._closed)
             self._transport.abort()
 
     def last_word(self, data: bytes) -> None:

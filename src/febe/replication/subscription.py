@@ -443,7 +443,9 @@ class Subscription:
         assert self._report is not None
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._report.wait(), interval)
+                # before Python 3.12 wait_for loses a cancellation that comes at the moment of what it waits for
+                async with asyncio.timeout(interval):
+                    await self._report.wait()
                 await asyncio.sleep(min(0.1, interval))
             self._report.clear()
             self._told = False

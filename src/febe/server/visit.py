@@ -124,7 +124,8 @@ class Visit:
             port.last_word(conversation.take())
             return
         with contextlib.suppress(ConnectionLost, TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(conversation.deliver(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await conversation.deliver()
         await port.aclose()
 
     async def _admit(self) -> None:
