@@ -51,7 +51,7 @@ async def _copy_in(connection: Any) -> Any:
 
 async def _copy_out(connection: Any) -> Any:
     async with connection.copy_out_bytes("copy (select generate_series(1, 3)) to stdout") as out:
-        return [piece async for pieces in out for piece in pieces]
+        return b"".join([piece async for pieces in out for piece in pieces])  # as many at a time as have arrived
 
 
 async def _listen(connection: Any) -> Any:
