@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from febe.server.sql import TokenKind, split, tokens, verb
@@ -54,7 +56,6 @@ def test_tokens_say_kind_text_offset_and_value() -> None:
     assert found[-3].kind is TokenKind.PARAMETER
 
 
-@pytest.mark.timeout(60)  # what is not linear takes hours
 @pytest.mark.parametrize("hostile", [
     "'" * 400_001, '"' * 400_001, "$a$" * 150_001, "/*" * 200_000, "*/" * 200_000, "/*" * 100_000 + "*/" * 100_000,
     "E'" + "\\'" * 200_000, "E'" + "\\" * 400_001, "$" * 400_001, "(" * 300_000, ";" * 300_000, "-" * 400_001,
@@ -62,5 +63,7 @@ def test_tokens_say_kind_text_offset_and_value() -> None:
     "".join(f"$t{i}$" for i in range(60_000)),
 ], ids=lambda text: repr(text[:6]))
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
+    started = time.thread_time()  # whatever else the machine does
     split(hostile)
     tokens(hostile)
+    assert time.thread_time() - started < 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import lru_cache
 from typing import cast
 
 import sqlglot
@@ -17,6 +16,9 @@ _read_array = cast("Callable[[bytes], object]", TYPES.by_oid(TYPES.by_name("text
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what it leaves as it is
 
+_KEPT, _KEPT_TEXT = 4096, 2048
+"""How many translations are kept, and of what length: clients choose the texts."""
+
 
 class Translation:
     """Translates statements to `dialect`, one of sqlglot's.  What sqlglot cannot read stays as it is.
@@ -27,15 +29,17 @@ class Translation:
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
-        self._known: set[str] = set()
-        self._translate = lru_cache(4096)(self._translated)
+        self._known: dict[str, str] = {}
 
     def __call__(self, sql: str) -> str:
         """The statement in the engine's dialect."""
-        found = self._translate(sql)
-        if len(self._known) >= 4096:
-            self._known.clear()
-        self._known.add(sql)
+        found = self._known.get(sql)
+        if found is None:
+            found = self._translated(sql)
+            if len(sql) <= _KEPT_TEXT:
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[sql] = found
         return found
 
     def known(self, sql: str) -> bool:

@@ -94,7 +94,9 @@ class RelaySession(Session):
             logger.error("the server upstream: %s", error)
             raise FatalError("the server upstream cannot be reached or understood", "08001") from None
         finally:
-            connecting.cancel()
+            if self._upstream is None:  # the client may go at the moment at which the connection is there
+                connecting.add_done_callback(_abandon)
+                connecting.cancel()
         self.process_id = self._upstream.process_id
 
     def start(self, key: BackendKeyData, *, end: End | None = None) -> None:
@@ -270,6 +272,12 @@ class RelaySession(Session):
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._server_speaks()
+
+
+def _abandon(connecting: asyncio.Future[ClientSession]) -> None:
+    """Close a connection that nobody wants any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().port.abort()
 
 
 def _may_be_copy(sql: str) -> bool:
