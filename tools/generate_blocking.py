@@ -35,7 +35,7 @@ WORDS = {
     r"AsyncIterable, ": "",
     r"\brun_asyncio\b": "run_blocking",
     r"client\.asynchronous\b": "client.blocking",
-    r"client\.asynchronous_held\b": "client.blocking_held",
+    r"client\.asynchronous_(\w+)": r"client.blocking_\1",
     r"Awaitable\[(\w+)\]": r"\1",
     r"Awaitable, ": "",
     r"by KeyboardInterrupt or a cancellation,": "by KeyboardInterrupt,",
@@ -44,7 +44,7 @@ WORDS = {
     r"\btasks\b": "threads",
 }
 TRIO = {r"\brun_asyncio\b": "run_trio", r"client\.asynchronous\b": "client.structured",
-        r"client\.asynchronous_held\b": "client.structured_held",
+        r"client\.asynchronous_(\w+)": r"client.structured_\1",
         r"febe\.aio\b": "febe.trio"}
 
 
@@ -84,6 +84,10 @@ FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
     ("asynchronous_pool.py", "structured_pool.py", "The pool of the face for trio.", structured),
     ("asynchronous_held.py", "blocking_held.py", "What the blocking face holds open at the server.", blocking),
     ("asynchronous_held.py", "structured_held.py", "What the face for trio holds open at the server.", structured),
+    ("asynchronous_bulk.py", "blocking_bulk.py", "What carries much data on the blocking face, streams and COPY.",
+     blocking),
+    ("asynchronous_bulk.py", "structured_bulk.py", "What carries much data on the face for trio, streams and COPY.",
+     structured),
     ("asynchronous_retry.py", "blocking_retry.py", "Transactions that are run again: the blocking face's.", blocking),
     ("asynchronous_retry.py", "structured_retry.py", "Transactions that are run again: trio's.", structured),
 )

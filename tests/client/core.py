@@ -26,6 +26,20 @@ async def core(connection: Any) -> None:
     async with connection.pipeline() as pipeline:
         replies = [pipeline.fetchval("select $1::int4", number) for number in range(5)]
     assert [reply.result() for reply in replies] == [0, 1, 2, 3, 4]
+    async with connection.pipeline() as pipeline:
+        await pipeline.copy_in("core", [(n, "copied") for n in range(1000, 1300)])
+        gone = pipeline.execute("delete from core where a >= $1", 1200)
+        async with pipeline.stream("select a from core where b = $1", "copied", size=70) as stream:
+            assert [len(batch) async for batch in stream] == [70, 70, 60]
+        async with pipeline.copy_out_bytes("copy (select a from core where a >= 1198 order by a) to stdout") as out:
+            assert b"".join([piece async for pieces in out for piece in pieces]) == b"1198\n1199\n"
+        pipeline.execute("delete from core where b = 'copied'")
+    assert gone.result().rowcount == 100
+    with pytest.raises(PostgresError):
+        async with connection.pipeline() as pipeline:
+            await pipeline.copy_in("core", [(5000, "")])
+            async with pipeline.stream("select * from nowhere_at_all"):
+                pass
     with pytest.raises(LookupError):
         async with connection.transaction():
             await connection.execute("delete from core")

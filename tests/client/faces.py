@@ -13,6 +13,7 @@ import febe
 import febe.aio
 import febe.trio
 from febe.client import blocking
+from febe.client.base import BasePipeline
 
 FACES = ("blocking", "asyncio", "trio")
 Main = Callable[[Any], Coroutine[Any, Any, Any]]
@@ -30,7 +31,7 @@ class Awaited:
             return found
 
         def call(*args: Any, **options: Any) -> Any:
-            if name in _AT_ONCE or isinstance(self.real, blocking.Pipeline):
+            if name in _AT_ONCE or (isinstance(self.real, blocking.Pipeline) and hasattr(BasePipeline, name)):
                 return _wrapped(found(*args, **options))
             return _later(found, args, options)
 
@@ -55,7 +56,7 @@ class Awaited:
 
 _AT_ONCE = ("acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
             "copy_out", "copy_out_arrow", "copy_out_bytes", "listen", "cursor", "large_object")
-_MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held")
+_MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held", "febe.client.blocking_bulk")
 
 
 def _wrapped(made: Any) -> Any:

@@ -184,7 +184,9 @@ def test_ctrl_c_cancels_the_query(pg18: Postgres) -> None:
         assert connection.fetchval("select 1") == 1
 
 
-@pytest.mark.parametrize("operation", ["stream", "copy_out", "copy_in", "executemany", "pipeline", "transaction"])
+@pytest.mark.parametrize("operation", [
+    "stream", "copy_out", "copy_in", "executemany", "pipeline", "transaction", "pipeline_stream", "pipeline_copy_in",
+    "pipeline_copy_out", "pipeline_copy_that_waits"])
 @pytest.mark.parametrize("face", ["asyncio", "trio"])
 def test_operations_that_are_cancelled_leave_the_connection_usable(pg18: Postgres, operation: str, face: str) -> None:
     slow = "select pg_sleep(600)"
@@ -208,6 +210,21 @@ def test_operations_that_are_cancelled_leave_the_connection_usable(pg18: Postgre
             async with connection.pipeline() as pipeline:
                 pipeline.execute("insert into t values (1)")
                 pipeline.fetch(slow)
+        elif operation.startswith("pipeline"):
+            async with connection.pipeline() as pipeline:
+                pipeline.execute("insert into t values (1)")
+                await pipeline.copy_in("t", [(2,), (3,)])
+                if operation == "pipeline_stream":
+                    async with pipeline.stream(slow) as stream:
+                        await stream.__anext__()
+                elif operation == "pipeline_copy_in":
+                    await pipeline.copy_in("t", rows())
+                elif operation == "pipeline_copy_out":
+                    async with pipeline.copy_out_bytes("copy (select pg_sleep(600)) to stdout") as out:
+                        await out.__anext__()
+                else:  # for what comes before it, so that nobody knows whether the server reads its data already
+                    pipeline.fetch(slow)
+                    await pipeline.copy_in_bytes("copy t from stdin", [b"4\n"])
         else:
             async with connection.transaction():
                 await connection.execute("insert into t values (1)")

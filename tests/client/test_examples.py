@@ -40,6 +40,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("copy_between_servers.py", ["COPY 50000 in many pieces", "COPY 100"]),
     ("bulk_upsert.py", ["{'insert': 10000}", "{'insert': 2000, 'update': 2500}", "refused: price_amount_check",
                         "1.0 as before"]),
+    ("staged_load.py", ["(29300, 700)", "nothing of it: reading_celsius_check", "29300 readings"]),
     ("duckdb_join.py", ["1000 sales", "COPY 5", "shop 4 "]),
     ("arrow_table.py", ["['i', 'half', 'name'] 1000 row 1000", "250250.0 250.25", "[(1000, 'row 999')]",
                         "float64 250250.0", "COPY 1000 250250.0"]),

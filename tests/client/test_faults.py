@@ -39,6 +39,17 @@ async def _stream(connection: Any) -> Any:
         return [len(batch) async for batch in stream]
 
 
+async def _pipeline_copies(connection: Any) -> Any:
+    async with connection.pipeline() as pipeline:
+        pipeline.execute("create temp table t (a int4)")
+        await pipeline.copy_in("t", [(1,), (2,)])
+        async with pipeline.stream("select a from t", size=1) as stream:
+            sizes = [len(batch) async for batch in stream]
+        async with pipeline.copy_out("t") as out:
+            rows = [row async for rows in out for row in rows]
+    return sizes, rows
+
+
 async def _transaction(connection: Any) -> Any:
     async with connection.transaction():
         return await connection.fetchval("select 1")

@@ -57,6 +57,18 @@ def test_the_core(bouncer: tuple[str, str], face: str) -> None:
             assert [len(batch) async for batch in stream] == [2, 2, 1]
         async with connection.copy_out_bytes("copy (select 1) to stdout") as out:
             assert [piece async for pieces in out for piece in pieces] == [b"1\n"]
+        async with connection.pipeline() as pipeline:
+            backends = [pipeline.fetchval("select pg_backend_pid()")]
+            await others[0].fetchval("select 1")
+            async with pipeline.stream("select generate_series(1, $1::int4)", 5, size=2) as stream:
+                assert [len(batch) async for batch in stream] == [2, 2, 1]
+            async with pipeline.copy_out_bytes("copy (select 1) to stdout") as out:
+                assert [piece async for pieces in out for piece in pieces] == [b"1\n"]
+            pipeline.execute("create temp table piped (a int4) on commit drop")
+            assert await pipeline.copy_in("piped", [(n,) for n in range(2000)]) == "COPY 2000"
+            copied = pipeline.fetchval("select count(*) from piped")
+            backends.append(pipeline.fetchval("select pg_backend_pid()"))
+        assert copied.result() == 2000 and len({one.result() for one in backends}) == 1
         if mode != "statement":  # which refuses transaction blocks
             async with connection.transaction():
                 one = await connection.fetchval("select pg_backend_pid()")

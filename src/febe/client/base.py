@@ -12,7 +12,7 @@ from febe.client.options import Target
 from febe.flows import query
 from febe.flows.compose import Sql, settled
 from febe.flows.listen import Listener
-from febe.flows.pipeline import Reply
+from febe.flows.pipeline import Pipeline, Reply
 from febe.flows.prepare import Statement, discard
 from febe.flows.result import Result
 from febe.flows.session import Session
@@ -116,10 +116,10 @@ class BaseStatement:
 
 
 class BasePipeline:
-    """The requests of a pipeline; nothing is sent before its end."""
+    """The requests of a pipeline; none is sent before its end, or before a stream or a COPY within it."""
 
-    def __init__(self) -> None:
-        self._replies: list[Reply[Any]] = []
+    def __init__(self, session: Session) -> None:
+        self._pipeline = Pipeline(session)
 
     def fetch(self, sql: Sql, *args: object) -> Reply[list[Row]]:
         """All rows of a statement."""
@@ -138,7 +138,7 @@ class BasePipeline:
         return self._add(sql, args, query.RESULT)
 
     def _add(self, sql: Sql, args: tuple[object, ...], give: query.Give[T]) -> Reply[T]:
-        self._replies.append(reply := Reply(*settled(sql, args), give))
+        self._pipeline.replies.append(reply := Reply(*settled(sql, args), give))
         return reply
 
 

@@ -5,25 +5,23 @@ Generated from asynchronous.py by tools/generate_blocking.py; edit that file.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from febe._kernel.row import Row
-from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement, copy_format
+from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement
 from febe.client.options import Options, resolve
-from febe.client.run_trio import open_session, runner
+from febe.client.run_trio import open_session
+from febe.client.structured_bulk import Bulk, CopyOut, Stream
 from febe.client.structured_held import Cursor, LargeObject
 from febe.flows import (
     arrow,
     close,
-    copy,
-    copy_arrow,
     cursor,
     function,
     large_object,
     many,
-    pipeline,
     prepare,
     query,
     transaction,
@@ -35,21 +33,18 @@ from febe.flows.prepare import Description, Statement
 from febe.flows.query import Flow
 from febe.flows.result import Result
 from febe.flows.session import Session
-from febe.flows.stream import Batches
 from febe.protocol.asynchronous import NotificationResponse
-from febe.protocol.simple import FieldDescription
 
 if TYPE_CHECKING:
     import numpy
 
-    from febe.types.arrow import ArrowStreamable
     from febe.types.arrow_rows import ArrowOptions, ArrowTable
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Connection(BaseConnection, Generic[R]):
+class Connection(BaseConnection, Bulk, Generic[R]):
     """A connection to a server; `connect` makes it.  `R` is what rows are: `Row`, unless `into` says otherwise.
 
     Any number of tasks may use it at once: what they ask goes out at once too, each request with an end of its own, so
@@ -58,9 +53,9 @@ class Connection(BaseConnection, Generic[R]):
     """
 
     def __init__(self, session: Session, make: Make[R] | None = None) -> None:
-        super().__init__(session)
+        BaseConnection.__init__(self, session)
+        Bulk.__init__(self, session)
         self._make = make
-        self._run = runner(session)
 
     def into(self, target: Callable[..., T]) -> Connection[T]:
         """The same connection, with rows made into `target`.
@@ -103,13 +98,6 @@ class Connection(BaseConnection, Generic[R]):
         """Run a statement as `executemany` does, and return the rows of all of them in order."""
         return self._run(many.fetchmany(self._session, sql, sets))
 
-    def stream(self, sql: Sql, *args: object, size: int = 1000) -> Stream:
-        """Run a statement and take its rows in batches of at most `size`: `async with` it, then `async for` batch.
-
-        Outside of a transaction block nothing else can be asked meanwhile on this connection.
-        """
-        return Stream(self, Batches(self._session, sql, args, size))
-
     def fetch_arrow(self, sql: Sql, *args: object, options: ArrowOptions | None = None) -> Flow[ArrowTable]:
         """Run a statement and return its rows as an Arrow table, which Polars, pandas, pyarrow and DuckDB take.
 
@@ -124,10 +112,6 @@ class Connection(BaseConnection, Generic[R]):
         Errors: as `fetch_arrow`; TypeError for a column that numpy has no array for.
         """
         return self._run(arrow.fetch_numpy(self._session, sql, args, options))
-
-    def stream_arrow(self, sql: Sql, *args: object, size: int = 1 << 16, options: ArrowOptions | None = None) -> Stream:
-        """Run a statement as `stream` does, each batch an Arrow table of at most `size` rows."""
-        return Stream(self, Batches(self._session, sql, args, size, arrow.Reader(options, size)))
 
     def pipeline(self) -> Pipeline:
         """Requests that go out together and have one fate: all or none.  `async with` it."""
@@ -145,41 +129,6 @@ class Connection(BaseConnection, Generic[R]):
     def rollback_prepared(self, gid: str) -> Flow[None]:
         """Roll back a transaction that was prepared for two-phase commit.  Errors: PostgresError."""
         return self._run(transaction.finish_prepared(self._session, gid, commit=False))
-
-    def copy_in(self, table: copy.Table, rows: Iterable[Any] | AsyncIterable[Any] | ArrowStreamable, *,
-                columns: Sequence[str] | None = None, progress: copy.Progress | None = None,
-                **options: Any) -> Flow[Result]:
-        """Copy rows or Arrow data into a table, in binary where its types have that, unless `format` says otherwise.
-
-        `table` is a name, or a tuple of schema and name.  Arrow data are what has `__arrow_c_stream__`, such as data
-        frames and DuckDB's relations, or an iterable of such; their columns are found by their names.
-        Errors: EncodeError that names the row; ArrowError for a column that cannot be sent; PostgresError.
-        """
-        return self._run(copy.copy_records(self._session, table, rows, columns=columns, form=copy_format(options),
-                                           progress=progress))
-
-    def copy_in_bytes(self, sql: str, source: Any, *, progress: copy.Progress | None = None) -> Flow[Result]:
-        """Run COPY ... FROM STDIN with bytes, a file, or an iterable of bytes or str.  Errors: PostgresError."""
-        return self._run(copy.copy_in(self._session, sql, copy.framed(source), progress))
-
-    def copy_out(self, table: copy.Table, *, columns: Sequence[str] | None = None,
-                 progress: copy.Progress | None = None, **options: Any) -> CopyOut:
-        """Copy a table's rows out, in binary as `copy_in`: `async with` it, then `async for` list of rows."""
-        return CopyOut(self, copy.CopyOut(self._session, table, columns, form=copy_format(options), progress=progress))
-
-    def copy_out_arrow(self, table: copy.Table, *, columns: Sequence[str] | None = None, size: int = 1 << 16,
-                       options: ArrowOptions | None = None, progress: copy.Progress | None = None) -> CopyOut:
-        """Copy a table out as Arrow: `async with` it, then `async for` Arrow table, of batches of `size` rows."""
-        return CopyOut(self, copy_arrow.ArrowCopyOut(self._session, table, columns, size=size, options=options,
-                                                     progress=progress))
-
-    def copy_out_bytes(self, sql: str, *, progress: copy.Progress | None = None) -> CopyOut:
-        """Run COPY ... TO STDOUT: `async with` it, then `async for` list of pieces, as bytes."""
-        return CopyOut(self, copy.CopyOut(self._session, sql, bare=True, progress=progress))
-
-    def copy_out_file(self, sql: str, file: Any, *, progress: copy.Progress | None = None) -> Flow[Result]:
-        """Run COPY ... TO STDOUT and write what comes, as bytes, with the file's `write`.  Errors: PostgresError."""
-        return self._run(copy.copy_to_file(self._session, sql, file, progress))
 
     def listen(self, *channels: str) -> Notifications:
         """Listen to channels: `async with` it, then `async for` notification."""
@@ -273,58 +222,23 @@ class PreparedStatement(BaseStatement, Generic[R]):
         await self.close()
 
 
-class Stream:
-    """A statement's rows, batch by batch; `Connection.stream` makes it."""
-
-    def __init__(self, connection: Connection[Any], batches: Batches) -> None:
-        self._run = connection._run
-        self._batches = batches
-
-    @property
-    def columns(self) -> tuple[FieldDescription, ...]:
-        """The columns of the result."""
-        return self._batches.columns
-
-    @property
-    def result(self) -> Result:
-        """The command tag, when the last batch has come."""
-        return self._batches.result
-
-    async def __aenter__(self) -> Self:
-        await self._run(self._batches.open())
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
-        await self._run(self._batches.close())
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        if batch := await self._run(self._batches.next()):
-            return batch
-        raise StopAsyncIteration
-
-
-class Pipeline(BasePipeline):
+class Pipeline(BasePipeline, Bulk):
     """Requests of one flight; `Connection.pipeline` makes it.
 
-    Each call gives a `Reply`, whose `result()` is there when the block has ended.
+    `fetch` and its like give a `Reply`, whose `result()` is there when the block has ended.  Streams and COPY have
+    their turn at once, after what was asked before them, and share the fate of the whole.
     """
 
     def __init__(self, connection: Connection[Any]) -> None:
-        super().__init__()
-        self._session = connection._session
-        self._run = connection._run
+        BasePipeline.__init__(self, connection._session)
+        Bulk.__init__(self, connection._session, self._pipeline)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:
-        if error is None:
-            await self._run(pipeline.run(self._session, self._replies))
+        await self._run(self._pipeline.end(error))
 
 
 class Transaction:
@@ -354,35 +268,6 @@ class Transaction:
                         trace: TracebackType | None) -> None:
         if not self._block.ended:
             await (self.commit() if error is None else self.rollback())
-
-
-class CopyOut:
-    """What COPY TO STDOUT gives; `Connection.copy_out` and `copy_out_bytes` make it."""
-
-    def __init__(self, connection: Connection[Any], out: copy.CopyOut) -> None:
-        self._run = connection._run
-        self._out = out
-
-    @property
-    def result(self) -> Result:
-        """The command tag, when all has been read."""
-        return self._out.result
-
-    async def __aenter__(self) -> Self:
-        await self._run(self._out.open())
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
-        await self._run(self._out.close())
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        if piece := await self._run(self._out.next()):
-            return piece
-        raise StopAsyncIteration
 
 
 class Notifications(BaseListener):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any
 
@@ -11,16 +12,19 @@ from febe._kernel.copy_binary import payload
 from febe._kernel.row import row_type
 from febe.flows.answer import Answer, converse, deliver, settle
 from febe.flows.errors import EncodeError, NotSupported
+from febe.flows.part import Part
+from febe.flows.pipeline import Pipeline
 from febe.flows.prepare import Statement, describe
 from febe.flows.quote import identifier
 from febe.flows.result import Result
 from febe.flows.session import Session
-from febe.flows.watch import Event, Operation, watching
+from febe.flows.watch import Operation, watching
 from febe.protocol.connection import CopyDataRun
 from febe.protocol.copy import CopyData, CopyDone, CopyFail, CopyInResponse, CopyOutResponse
 from febe.protocol.errors import Error
+from febe.protocol.extended import Bind, Execute, Flush, Parse
 from febe.protocol.simple import CommandComplete, Query
-from febe.protocol.states import State
+from febe.protocol.states import COPYING_IN, State
 from febe.types.copy import ArrowCopyEncoder, CopyColumn, CopyDecoder, CopyEncodeError, CopyEncoder, CopyFormat
 from febe.types.copy.encoder import frame
 from febe.types.styles import styled
@@ -28,7 +32,8 @@ from febe.types.styles import styled
 Table = str | tuple[str, ...]
 Progress = Callable[[int, int], object]
 """Called with the rows (0 where bytes are given) and the bytes sent so far."""
-_QUERY = (State.QUERY,)
+_RUN = (Bind(portal="", statement="", parameter_formats=[], parameters=[], result_formats=[]).encode()
+        + Execute(portal="", maximum_rows=0).encode() + Flush().encode())
 _PIECE = 1 << 18
 
 
@@ -91,12 +96,29 @@ class CopyAnswer(Answer):
         return b""
 
 
+class CopyPart(CopyAnswer, Part):
+    """The answer to COPY within a flight."""
+
+    @property
+    def is_beginning(self) -> bool:  # type: ignore[override]
+        """It is not known yet whether data are to follow."""
+        return not self.direction
+
+    def _copy_in(self, event: CopyInResponse) -> None:
+        super()._copy_in(event)
+        self._catch_up()
+
+
 async def begin(session: Session, sql: str, answer: CopyAnswer, direction: str) -> None:
     """Send a COPY statement, up to where data follow.
 
     Errors: PostgresError; NotSupported when it is no COPY in this direction.
     """
-    await converse(session, _QUERY, Query(query=sql).encode(), answer)
+    if answer.is_part:  # nothing is said after it until the COPY is over, for it would be taken for data
+        out = Parse(statement="", query=sql, parameter_types=[]).encode() + _RUN
+        await converse(session, (State.PARSE, State.BIND, State.EXECUTE), out, answer)
+    else:
+        await converse(session, (State.QUERY,), Query(query=sql).encode(), answer)
     if answer.direction == direction:
         return
     if not answer.ended:
@@ -104,58 +126,70 @@ async def begin(session: Session, sql: str, answer: CopyAnswer, direction: str) 
         answer.complete = False
         session.port.write(answer.reply())
         await settle(session, answer)
-    answer.check()
-    raise NotSupported(f"the statement is no COPY {'FROM STDIN' if direction == 'in' else 'TO STDOUT'}")
+    if not answer.direction:
+        answer.check()
+    wanted = "FROM STDIN" if direction == "in" else "TO STDOUT"
+    raise NotSupported(f"the statement is no COPY {wanted}") from answer.error
 
 
 async def copy_in(session: Session, sql: str, pieces: Any, progress: Progress | None = None,
-                  encoder: CopyEncoder | ArrowCopyEncoder | None = None) -> Result:
+                  encoder: CopyEncoder | ArrowCopyEncoder | None = None, flight: Pipeline | None = None) -> Result:
     """Run COPY FROM STDIN with CopyData messages that `pieces` gives.
 
     Whatever ends the pieces early fails the COPY, so that nothing of it stays.  Errors: PostgresError, what the pieces
     raise.
     """
+    answer = CopyAnswer(session) if flight is None else CopyPart(session)
     with watching(session, "copy", sql) as seen:
-        return await _copy_in(session, sql, pieces, progress, encoder, seen)
+        async with session.alone() if flight is None else flight.turn(answer, copies=True):
+            try:
+                sent = await _copy_in(session, sql, pieces, progress, encoder, answer)
+            finally:
+                if flight is not None:
+                    flight.done(answer)
+        result = Result(answer.tag)
+        if seen is not None:
+            seen.tag, seen.rows, seen.bytes = answer.tag, result.rowcount, sent
+        return result
 
 
 async def _copy_in(session: Session, sql: str, pieces: Any, progress: Progress | None,
-                   encoder: CopyEncoder | ArrowCopyEncoder | None, seen: Event | None) -> Result:
-    async with session.alone():
-        answer = CopyAnswer(session)
-        await begin(session, sql, answer, "in")
-        answer.complete = False
-        sent = 0
-        try:
-            async for piece in pieces:
-                session.core.send_run(CopyData, piece)
-                await session.port.flush(piece)
-                sent += len(piece)
-                if progress is not None:
-                    progress(encoder.rows if encoder is not None else 0, sent)
-                if not session.reading and (said := session.port.take()):
-                    deliver(session, said)
-                if answer.error is not None or answer.complete:
-                    break
-            if session.core.state is State.QUERY_COPY_IN:
-                session.port.write(session.core.send(CopyDone()))
-        except BaseException as error:
-            await _fail(session, answer, error)
-            raise
-        await settle(session, answer)
+                   encoder: CopyEncoder | ArrowCopyEncoder | None, answer: CopyAnswer) -> int:
+    await begin(session, sql, answer, "in")
+    answer.complete = False
+    sent = 0
+    try:
+        async for piece in pieces:
+            session.core.send_run(CopyData, piece)
+            await session.port.flush(piece)
+            sent += len(piece)
+            if progress is not None:
+                progress(encoder.rows if encoder is not None else 0, sent)
+            if not session.reading and (said := session.port.take()):
+                deliver(session, said)
+            if answer.error is not None or answer.complete:
+                break
+        if session.core.state in COPYING_IN:
+            _finish(session, answer, CopyDone())
+    except BaseException as error:
+        await _fail(session, answer, error)
+        raise
+    await settle(session, answer)
     answer.check()
-    result = Result(answer.tag)
-    if seen is not None:
-        seen.tag, seen.rows, seen.bytes = answer.tag, result.rowcount, sent
-    return result
+    return sent
+
+
+def _finish(session: Session, answer: CopyAnswer, message: CopyDone | CopyFail) -> None:
+    """End a copy-in; within a flight no Sync makes the server answer at once."""
+    session.port.write(session.core.send(message, Flush()) if answer.is_part else session.core.send(message))
 
 
 async def _fail(session: Session, answer: CopyAnswer, error: BaseException) -> None:
     """End a copy-in that is to have no effect."""
     if session.is_closed or answer.ended:
         return
-    if session.core.state is State.QUERY_COPY_IN:
-        session.port.write(session.core.send(CopyFail(reason=f"{type(error).__name__} in the frontend")))
+    if session.core.state in COPYING_IN:
+        _finish(session, answer, CopyFail(reason=f"{type(error).__name__} in the frontend"))
     answer.abandon()
     if isinstance(error, Exception):  # else it is a cancellation, and what comes is read before the next answer
         await settle(session, answer)
@@ -165,8 +199,10 @@ class CopyOut:
     """COPY TO STDOUT, taken piece by piece: rows of a table, or with `bare` the bytes that a statement gives."""
 
     def __init__(self, session: Session, what: Table, columns: Sequence[str] | None = None, *, bare: bool = False,
-                 form: CopyFormat | None = None, progress: Progress | None = None) -> None:
+                 form: CopyFormat | None = None, progress: Progress | None = None,
+                 flight: Pipeline | None = None) -> None:
         self.session = session
+        self.flight = flight
         self.what = what
         self.names = columns
         self.bare = bare
@@ -179,26 +215,35 @@ class CopyOut:
 
     async def open(self) -> None:
         """Begin.  Errors: PostgresError, NotSupported."""
-        session, answer = self.session, CopyAnswer(self.session)
+        session, flight = self.session, self.flight
+        answer = CopyAnswer(session) if flight is None else CopyPart(session)
         if self.bare:
             assert isinstance(self.what, str)
             sql = self.what
         else:
-            found = await columns_of(session, self.what, self.names)
+            found = await columns_of(session, self.what, self.names, flight)
             form = self.form or _form_of([column.codec.decoder()[1] for column in found])
             answer.decoder = self.decoder(form, found)
             sql = statement(self.what, [column.name for column in found], "TO STDOUT", form)
-        await session.admission()
-        session.hold()
+        if flight is None:
+            await session.admission()
+            session.hold()
         if session.watch is not None:
             self._seen = session.watch.begin("copy", sql)
         try:
-            await begin(session, sql, answer, "out")
+            async with self._turn():
+                await begin(session, sql, answer, "out")
         except BaseException as error:
-            session.release()
+            if flight is None:
+                session.release()
+            else:
+                flight.done(self)
             self._end(error)
             raise
         self._answer = answer
+
+    def _turn(self) -> Any:
+        return nullcontext() if self.flight is None else self.flight.turn(self, copies=True)
 
     def decoder(self, form: CopyFormat, found: Sequence[CopyColumn]) -> Any:
         """Make what reads the messages' data."""
@@ -213,12 +258,13 @@ class CopyOut:
         answer = self._answer
         assert answer is not None
         try:
-            while not answer.data and not answer.ended:
-                answer.complete = False
-                await settle(self.session, answer)
-            data, answer.data = answer.data, []
-            if not data:
-                answer.check()
+            async with self._turn():
+                while not answer.data and not answer.ended:
+                    answer.complete = False
+                    await settle(self.session, answer)
+                data, answer.data = answer.data, []
+                if not data:
+                    answer.check()
         except BaseException as error:
             self._end(error)
             raise
@@ -229,20 +275,26 @@ class CopyOut:
             self.progress(self._rows, answer.received)
         return data
 
-    async def close(self) -> None:
-        """Read and drop what is left, which the server is asked to leave out."""
+    async def close(self, failed: bool = False) -> None:
+        """Read and drop what is left, which the server is asked to leave out; within a flight only if `failed`.
+
+        For that fails the flight.
+        """
         answer, self._answer = self._answer, None
         if answer is None:
             return
         try:
             if not answer.ended:
                 answer.abandon()
-                if self.session.cancel is not None:
+                if self.session.cancel is not None and (self.flight is None or failed):
                     await self.session.cancel()
                 answer.complete = False
                 await settle(self.session, answer)
         finally:
-            self.session.release()
+            if self.flight is None:
+                self.session.release()
+            else:
+                self.flight.done(self)
             if self._seen is not None:
                 self._seen.event.bytes = answer.received
                 self._seen.event.tag, self._seen.event.rows = answer.tag, Result(answer.tag).rowcount
@@ -253,12 +305,17 @@ class CopyOut:
             self._seen.end(error)
 
 
-async def columns_of(session: Session, table: Table, names: Sequence[str] | None) -> list[CopyColumn]:
+async def columns_of(session: Session, table: Table, names: Sequence[str] | None,
+                     flight: Pipeline | None = None) -> list[CopyColumn]:
     """The columns of a table as COPY has them.  Errors: PostgresError."""
     wanted = ", ".join(map(identifier, names)) if names is not None else "*"
     statement = Statement(f"SELECT {wanted} FROM {named(table)}", False)
-    await session.admission()
-    await describe(session, statement)
+    if flight is None:
+        await session.admission()
+        await describe(session, statement)
+    else:
+        async with flight.turn(statement):
+            await flight.statement(statement)
     types = styled(session.types, session.parameters)
     return [CopyColumn(name=column.name, codec=types.by_oid(column.type_oid), typmod=column.type_modifier)
             for column in statement.columns]
@@ -281,7 +338,8 @@ def statement(table: Table, names: Sequence[str] | None, direction: str, form: C
 
 
 async def copy_records(session: Session, table: Table, rows: Any, *, columns: Sequence[str] | None = None,
-                       form: CopyFormat | None = None, progress: Progress | None = None) -> Result:
+                       form: CopyFormat | None = None, progress: Progress | None = None,
+                       flight: Pipeline | None = None) -> Result:
     """Copy rows or Arrow data into a table.
 
     Without a format it is binary where every column's type has that, and else text.
@@ -291,15 +349,15 @@ async def copy_records(session: Session, table: Table, rows: Any, *, columns: Se
     if hasattr(first, "__arrow_c_stream__"):
         from febe.flows.copy_arrow import copy_arrow
 
-        return await copy_arrow(session, table, rows, columns=columns, form=form, progress=progress)
-    found = await columns_of(session, table, columns)
+        return await copy_arrow(session, table, rows, columns=columns, form=form, progress=progress, flight=flight)
+    found = await columns_of(session, table, columns, flight)
     if form is None:
         form = _form_of([column.codec.encoder()[1] for column in found])
     encoder = CopyEncoder(form, found)
     names = [column.name for column in found]
     try:
         return await copy_in(session, statement(table, names, "FROM STDIN", form), encoded(encoder, rows), progress,
-                             encoder)
+                             encoder, flight)
     except CopyEncodeError as error:
         raise EncodeError(f"row {error.row}, column {error.name!r}: {error.reason}", value=error.value) from error
 
@@ -362,9 +420,10 @@ async def framed(source: Any) -> Any:
             yield frame(_bytes(piece))
 
 
-async def copy_to_file(session: Session, sql: str, file: Any, progress: Progress | None = None) -> Result:
+async def copy_to_file(session: Session, sql: str, file: Any, progress: Progress | None = None,
+                       flight: Pipeline | None = None) -> Result:
     """Run COPY TO STDOUT and write what comes to a file, plain or asynchronous.  Errors: PostgresError; the file's."""
-    out = CopyOut(session, sql, bare=True, progress=progress)
+    out = CopyOut(session, sql, bare=True, progress=progress, flight=flight)
     await out.open()
     try:
         while pieces := await out.next():

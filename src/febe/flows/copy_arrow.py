@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from febe._kernel.plan import ArrowValueError, Plan
 from febe.flows.copy import CopyOut, Progress, Table, columns_of, copy_in, statement
 from febe.flows.errors import EncodeError
+from febe.flows.pipeline import Pipeline
 from febe.flows.result import Result
 from febe.flows.session import Session
 from febe.types.arrow import ArrowError, ArrowField, ArrowReader, read_stream
@@ -20,7 +21,8 @@ _PIECE = 1 << 18
 
 
 async def copy_arrow(session: Session, table: Table, source: Any, *, columns: Sequence[str] | None = None,
-                     form: CopyFormat | None = None, progress: Progress | None = None) -> Result:
+                     form: CopyFormat | None = None, progress: Progress | None = None,
+                     flight: Pipeline | None = None) -> Result:
     """Copy Arrow data into a table, its columns by their names unless `columns` says otherwise.
 
     `source` gives a stream, or is an iterable of such.  Without a format it is binary where every column can be sent
@@ -31,11 +33,11 @@ async def copy_arrow(session: Session, table: Table, source: Any, *, columns: Se
         names = list(columns) if columns is not None else [column.name for column in reader.schema]
         if len(names) != len(reader.schema):
             raise ArrowError(f"{len(reader.schema)} columns of Arrow for {len(names)} of the table")
-        targets = await columns_of(session, table, names)
+        targets = await columns_of(session, table, names, flight)
         form, plans = _plan(session, reader.schema, targets, form)
         encoder = ArrowCopyEncoder(form, reader.schema, plans, names=names)
         return await copy_in(session, statement(table, names, "FROM STDIN", form), streams.encoded(encoder, reader),
-                             progress, encoder)
+                             progress, encoder, flight)
 
 
 def _plan(session: Session, schema: Sequence[ArrowField], targets: Sequence[CopyColumn], form: CopyFormat | None
@@ -124,8 +126,8 @@ class ArrowCopyOut(CopyOut):
     """COPY TO STDOUT, taken as Arrow tables."""
 
     def __init__(self, session: Session, what: Table, columns: Sequence[str] | None, *, size: int,
-                 options: ArrowOptions | None, progress: Progress | None) -> None:
-        super().__init__(session, what, columns, form=CopyFormat(format="binary"), progress=progress)
+                 options: ArrowOptions | None, progress: Progress | None, flight: Pipeline | None = None) -> None:
+        super().__init__(session, what, columns, form=CopyFormat(format="binary"), progress=progress, flight=flight)
         self._size, self._options = size, options
 
     def decoder(self, form: CopyFormat, found: Sequence[CopyColumn]) -> Any:

@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 from febe.flows.answer import Answer, settle
 from febe.protocol.asynchronous import ErrorResponse
-from febe.protocol.errors import LocalProtocolError
-from febe.protocol.extended import PortalSuspended, Sync
+from febe.protocol.copy import CopyFail, CopyInResponse
+from febe.protocol.errors import ConnectionLost, LocalProtocolError
+from febe.protocol.extended import Execute, Flush, PortalSuspended, Sync
 from febe.protocol.families import OperationalError
 from febe.protocol.simple import CommandComplete, EmptyQueryResponse
+from febe.protocol.states import State
 
 if TYPE_CHECKING:
     from febe.flows.session import Session
+
+
+_COPY_FAIL = CopyFail(reason="no COPY data comes from this program")
+_REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
 
 class Skipped(OperationalError):
@@ -26,6 +32,28 @@ class Part(Answer):
     left = 1
     suspended = False
     is_skipped = False
+    is_beginning = False
+    """The server may be about to wait for COPY data."""
+    is_ended_ahead = False
+    """CopyFail and Sync were sent while that was not known."""
+
+    def reply(self) -> bytes:
+        """What to say in a state in which the server waits for us; the flight goes on."""
+        if self.session.core.state is State.EXECUTE_COPY_IN:
+            return self.session.core.send(_COPY_FAIL, Flush())
+        return super().reply()
+
+    def _copy_in(self, event: CopyInResponse) -> None:
+        super()._copy_in(event)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Have the core take what was sent ahead for what it turns out to be: the end of this COPY."""
+        core = self.session.core
+        if self.is_ended_ahead:
+            trace, core.trace = core.trace, None
+            core.send(_COPY_FAIL, Sync())
+            core.trace = trace
 
     def _command_complete(self, event: CommandComplete) -> None:
         super()._command_complete(event)
@@ -60,19 +88,41 @@ class Part(Answer):
         if self.is_skipped:
             raise Skipped("it was not run: what came before it in the same pipeline failed")
         super().check()
+        if self.cut is not None:
+            raise ConnectionLost(f"{self.cut}; whether the request was carried out is unknown") from self.cut
 
 
-async def end(session: Session) -> None:
-    """Send the Sync that ends a flight, and wait until it is answered.  Errors: PostgresError of a deferred check."""
+class Closed(Part):
+    """The answer to Close within a flight."""
+
+    def _nothing(self, _: object) -> None:
+        self._done()
+
+
+async def end(session: Session, *, refuse: bool = False) -> None:
+    """Say the Sync that ends a flight, and wait until it is answered; with `refuse` the flight has no effect.
+
+    Errors: PostgresError of a deferred check.
+    """
+    if session.is_over:
+        raise session.unusable()
+    core, answers, out = session.core, session.answers, b""
     try:
-        out = session.core.send(Sync())
+        if answers and isinstance(last := answers[-1], Part) and last.is_beginning:
+            # CopyFail has no effect where no copy-in is under way; a Sync within one has none either.
+            last.is_ended_ahead = True
+            out += core.send(_COPY_FAIL)
+        if refuse and core.state is not State.SKIPPING:  # Sync would commit what has been done
+            out += core.send_requests((State.EXECUTE,), _REFUSED)
+        out += core.send(Sync())
     except LocalProtocolError:
         raise session.unusable() from None
     answer = Answer(session, None)
-    session.answers.append(answer)
+    answers.append(answer)
     session.port.write(out)
     await settle(session, answer)
-    answer.check()
+    if not refuse:
+        answer.check()
 
 
-__all__ = ["Part", "Skipped", "end"]
+__all__ = ["Closed", "Part", "Skipped", "end"]

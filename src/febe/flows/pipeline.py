@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from febe.flows.answer import ask, settle
-from febe.flows.errors import EncodeError
 from febe.flows.introspect import introspect
 from febe.flows.part import Part, Skipped, end
 from febe.flows.prepare import Statement, cached
 from febe.flows.query import Give
 from febe.flows.session import Session
-from febe.flows.watch import watching
+from febe.flows.watch import Operation
 from febe.protocol.errors import Error
 from febe.protocol.extended import Describe, Execute, Flush, NoData, Parse
 from febe.protocol.simple import RowDescription
@@ -54,91 +55,189 @@ class Described(Part):
         self._done()
 
 
-async def run(session: Session, replies: list[Reply[Any]]) -> None:
-    """Send requests in one flight and read all their answers.
+class Pipeline:
+    """One flight.  Requests wait until its end, or until a stream or a COPY has its turn, which they go ahead of.
 
-    Errors: that of the first request that fails; nothing has been done then, unless a transaction block was open.
+    What goes out before the end has the session to itself until then.  Whatever fails, fails all.
     """
-    if not replies:
-        return
-    with watching(session, "pipeline", size=len(replies)):
-        await _run(session, replies)
 
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.replies: list[Reply[Any]] = []
+        self.failed: BaseException | None = None
+        self._sent = 0
+        self._holds = False
+        self._is_over = False
+        self._copies: object = None
+        self._seen: Operation | None = None
 
-async def _run(session: Session, replies: list[Reply[Any]]) -> None:
-    failed: BaseException | None = None
-    async with session.alone():
-        for reply in replies:
-            if failed is None:
-                failed = await _send(session, reply)
-            if failed is not None and reply.part is None:
-                reply.error = Skipped("it was not sent: what came before it in the same pipeline failed")
-        if failed is not None and session.core.state is not State.SKIPPING:
-            # Sync would commit what was sent before.
-            ask(session, (State.EXECUTE,), _REFUSED, Part(session, None))
+    @asynccontextmanager
+    async def turn(self, who: object, *, copies: bool = False) -> AsyncIterator[None]:
+        """Go on with the flight, after what was asked before.
+
+        With `copies`, `who` is going to have turns until `done`, and no one else has one in between: nothing else can
+        be answered during a COPY.  Errors: Error when there is no turn; the one that has failed the flight.
+        """
+        if self._is_over:
+            raise Error("the pipeline has ended")
+        if self._copies not in (None, who):
+            raise Error("the pipeline is in the middle of a COPY: finish it first")
+        if self.failed is not None:
+            raise Skipped("it was not run: what came before it in the same pipeline failed") from self.failed
         try:
-            await end(session)
-        except Error as error:
-            failed = failed or error
-    for reply in replies:
-        if reply.part is not None and reply.part.complete:
-            reply.part.check()
-    if failed is not None:
-        raise failed
+            if self._copies is None:
+                await self._begin()
+                await self._send_all()
+            if copies:
+                self._copies = who
+            yield
+        except BaseException as error:
+            first = self._first_error() if isinstance(error, Skipped) else None
+            self.failed = first or error
+            if first is not None:
+                raise first from None
+            raise
 
+    def done(self, who: object) -> None:
+        """The COPY is over."""
+        if self._copies is who:
+            self._copies = None
 
-_REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
+    @property
+    def goes_on(self) -> bool:
+        """More may be said in it, and would be heard."""
+        return (not self._is_over and self.failed is None and self._copies is None and not self.session.is_closed
+                and self.session.core.state is not State.SKIPPING)
 
+    async def statement(self, what: str | Statement) -> Statement:
+        """The statement of SQL, described within the flight.  Errors: PostgresError."""
+        statement = self.session.statements.get(what) or cached(self.session, what) if isinstance(what, str) else what
+        if not statement.ready:
+            await _describe(self.session, statement)
+        return statement
 
-async def _send(session: Session, reply: Reply[Any]) -> BaseException | None:
-    what = reply.what
-    statement = session.statements.get(what) or cached(session, what) if isinstance(what, str) else what
-    if not statement.ready:
-        error = await _describe(session, statement)
-        if error is not None:
-            reply.error = error
-            return error
-    try:
+    async def end(self, error: BaseException | None = None) -> None:
+        """Say what was not said yet, then Sync, and read all the answers; with `error` nothing is to stay.
+
+        Errors: that of the first request that fails; nothing has been done then, unless a transaction block was open.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
+        if not self._holds and (error is not None or not self.replies):
+            return
+        await self._begin()
+        failure = error or self.failed
+        try:
+            if failure is None:
+                failure = await self._finish()
+            else:
+                await self._refuse()
+        except BaseException as caught:
+            failure = caught
+            raise
+        finally:
+            self.session.release()
+            if self._seen is not None:
+                self._seen.event.size = len(self.replies)
+                self._seen.end(failure)
+        if error is None and failure is not None:
+            raise failure
+
+    async def _finish(self) -> BaseException | None:
+        """Say the rest, and Sync; what failed."""
+        failure: BaseException | None = None
+        try:
+            await self._send_all()
+        except BaseException as error:
+            await self._refuse()
+            if not isinstance(error, Exception):
+                raise
+            failure = error
+        else:
+            try:
+                await end(self.session)
+            except Error as error:
+                failure = error
+        return self._first_error() or failure
+
+    async def _refuse(self) -> None:
+        """Have nothing of it stay."""
+        for reply in self.replies[self._sent:]:
+            reply.error = Skipped("it was not sent: what came before it in the same pipeline failed")
+        with suppress(Error):  # why it failed is known, and told
+            await end(self.session, refuse=True)
+
+    async def _begin(self) -> None:
+        if not self._holds:
+            await self.session.admission()
+            self.session.hold()
+            self._holds = True
+            if self.session.watch is not None:
+                self._seen = self.session.watch.begin("pipeline")
+
+    async def _send_all(self) -> None:
+        while self._sent < len(self.replies):
+            reply = self.replies[self._sent]
+            self._sent += 1
+            try:
+                await self._send(reply)
+            except BaseException as error:
+                reply.error = error if isinstance(error, Exception) else Skipped("it was interrupted")
+                raise
+
+    async def _send(self, reply: Reply[Any]) -> None:
+        session = self.session
+        statement = await self.statement(reply.what)
         out = statement.bind(reply.args, _EXECUTE)
-    except EncodeError as error:
-        reply.error = error
-        return error
-    states: tuple[State, ...] = (State.BIND, State.EXECUTE)
-    if not statement.is_known:
-        out = statement.parse + out
-        states = (State.PARSE, *states)
-        statement.is_known = bool(statement.name)
-    part = Part(session, statement.decode, reply.give.one)
-    part.columns = statement.columns
-    part.tagged = True
-    if session.core.state is State.SKIPPING:
-        part.is_skipped = part.complete = True
-    else:
-        ask(session, states, out, part)
-    reply.part = part
-    return None
+        states: tuple[State, ...] = (State.BIND, State.EXECUTE)
+        if not statement.is_known:
+            out = statement.parse + out
+            states = (State.PARSE, *states)
+            statement.is_known = bool(statement.name)
+        part = Part(session, statement.decode, reply.give.one)
+        part.columns = statement.columns
+        part.tagged = True
+        reply.part = part
+        if session.core.state is State.SKIPPING:
+            part.is_skipped = part.complete = True
+            return
+        if statement.copies_in:  # what follows would be taken for its data
+            part.is_beginning = True
+            ask(session, states, out + _FLUSH, part)
+            await settle(session, part)
+        else:
+            ask(session, states, out, part)
+
+    def _first_error(self) -> BaseException | None:
+        """What failed first of the requests."""
+        for reply in self.replies:
+            if reply.error is not None:
+                return reply.error
+            if reply.part is not None and reply.part.complete:
+                try:
+                    reply.part.check()
+                except Exception as error:
+                    return error
+        return None
 
 
-async def _describe(session: Session, statement: Statement) -> BaseException | None:
+async def _describe(session: Session, statement: Statement) -> None:
     """Parse and describe within the flight, which goes on: what it did before may be what the statement is about."""
     name = session.new_name() if statement.keep and session.pooled is False else ""
-    out = Parse(statement=name, query=statement.sql, parameter_types=[]).encode()
+    out = Parse(statement=name, query=statement.sql, parameter_types=list(statement.declared)).encode()
     out += Describe(kind="S", name=name).encode() + _FLUSH
     if session.core.state is State.SKIPPING:
-        return Skipped("it was not sent: what came before it in the same pipeline failed")
+        raise Skipped("it was not sent: what came before it in the same pipeline failed")
     described = Described(session, None)
     described.columns = []
     ask(session, (State.PARSE, State.DESCRIBE_STATEMENT), out, described)
     await settle(session, described)
-    try:
-        described.check()
-        oids = [*described.parameter_types, *[column.type_oid for column in described.columns]]
-        await introspect(session, oids, in_flight=True)
-    except Error as error:
-        return error
+    described.check()
+    oids = [*described.parameter_types, *[column.type_oid for column in described.columns]]
+    await introspect(session, oids, in_flight=True)
     statement.is_known = bool(name)
     statement.described(session.types, name, described.parameter_types, described.columns)
-    return None
 
 
-__all__ = ["Reply", "run"]
+__all__ = ["Pipeline", "Reply"]

@@ -9,7 +9,8 @@ from febe.flows.answer import Answer, ask, converse, settle
 from febe.flows.arrow import table
 from febe.flows.compose import Sql, settled
 from febe.flows.many import ready
-from febe.flows.part import Part, end
+from febe.flows.part import Closed, Part, end
+from febe.flows.pipeline import Pipeline
 from febe.flows.prepare import Statement
 from febe.flows.result import Result
 from febe.flows.session import Session
@@ -25,11 +26,12 @@ class Batches:
     """One run of a statement, its rows taken batch by batch.
 
     In a transaction block the portal has a name and outlives Sync, so that other requests may come between two batches.
-    Outside of one Sync would end it: nothing else is asked on the connection until the last batch.
+    Outside of one Sync would end it: nothing else is asked on the connection until the last batch, unless by the same
+    `flight`, which has one Sync at its end.
     """
 
     def __init__(self, session: Session, what: Sql | Statement, args: tuple[object, ...], size: int,
-                 reader: Callable[[Any, Any], Any] | None = None) -> None:
+                 reader: Callable[[Any, Any], Any] | None = None, flight: Pipeline | None = None) -> None:
         if size < 1:
             raise ValueError("a batch holds at least one row")
         self.session = session
@@ -40,6 +42,7 @@ class Batches:
             self.what, self.args = settled(what, args)
         self.size = size
         self.reader = reader
+        self.flight = flight
         self.columns: tuple[Any, ...] = ()
         self.result = Result("")
         self._statement: Statement
@@ -56,7 +59,11 @@ class Batches:
             self._seen = self.session.watch.begin("query", text, has_values=not self.args)
             self._seen.event.rows = 0
         try:
-            self._statement = await ready(self.session, self.what)
+            if self.flight is None:
+                self._statement = await ready(self.session, self.what)
+            else:
+                async with self.flight.turn(self):
+                    self._statement = await self.flight.statement(self.what)
         except BaseException as error:
             self._end(error)
             raise
@@ -66,41 +73,14 @@ class Batches:
         """The next batch, empty when there is none.  Errors: PostgresError, DecodeError."""
         if self._ended:
             return []
-        session, out = self.session, b""
-        states: tuple[State, ...] = (State.EXECUTE,)
-        if not self._is_open:
-            await session.admission()
-            self._portal = session.new_name() if session.core.transaction_status == "T" else ""
-            try:
-                out, states = self._bind(), (State.BIND, State.EXECUTE)
-            except Exception as error:
-                self._end(error)
-                raise
-            if not self._statement.is_known:
-                out, states = self._statement.parse + out, (State.PARSE, *states)
-            if not self._portal:
-                session.hold()
-                self._holds = True
-            self._is_open = True
-        elif not self._holds:
-            await session.admission()
-        out += Execute(portal=self._portal, maximum_rows=self.size).encode()
-        answer = (Part if self._holds else _Portion)(session, self._statement.decode)
-        answer.columns = self._statement.columns
-        if self.reader is not None:
-            answer.builder = self.reader(session.types, self._statement.columns)
-            answer.decode = answer.builder.feed
+        if self.flight is None and not self._holds:
+            await self.session.admission()
         try:
-            if self._holds:
-                ask(session, states, out + _FLUSH, answer)
-                await settle(session, answer)
+            if self.flight is None:
+                answer = await self._next()
             else:
-                await converse(session, (*states, State.SYNC), out + _SYNC, answer)
-            if not answer.suspended or answer.error is not None:
-                self._ended = True
-            answer.check()
-            if self._ended:
-                self.result = Result(answer.tag, (), self.columns)
+                async with self.flight.turn(self):
+                    answer = await self._next()
         except BaseException as error:
             self._ended = True
             self._end(error)
@@ -113,6 +93,38 @@ class Batches:
             await self.close()
         return batch
 
+    async def _next(self) -> Part | _Portion:
+        session, out = self.session, b""
+        states: tuple[State, ...] = (State.EXECUTE,)
+        if not self._is_open:
+            named = self.flight is not None or session.core.transaction_status == "T"
+            self._portal = session.new_name() if named else ""
+            out, states = self._bind(), (State.BIND, State.EXECUTE)
+            if not self._statement.is_known:
+                out, states = self._statement.parse + out, (State.PARSE, *states)
+            if not named:
+                session.hold()
+                self._holds = True
+            self._is_open = True
+        out += Execute(portal=self._portal, maximum_rows=self.size).encode()
+        in_flight = self._holds or self.flight is not None
+        answer = (Part if in_flight else _Portion)(session, self._statement.decode)
+        answer.columns = self._statement.columns
+        if self.reader is not None:
+            answer.builder = self.reader(session.types, self._statement.columns)
+            answer.decode = answer.builder.feed
+        if in_flight:
+            ask(session, states, out + _FLUSH, answer)
+            await settle(session, answer)
+        else:
+            await converse(session, (*states, State.SYNC), out + _SYNC, answer)
+        if not answer.suspended or answer.error is not None:
+            self._ended = True
+        answer.check()
+        if self._ended:
+            self.result = Result(answer.tag, (), self.columns)
+        return answer
+
     async def close(self) -> None:
         """Give the portal back, whether it was read to its end or not."""
         session = self.session
@@ -120,7 +132,12 @@ class Batches:
         if not self._is_open:
             return
         self._is_open, self._ended = False, True
-        if self._holds:
+        close = Close(kind="P", name=self._portal).encode()
+        if self.flight is not None:
+            if self.flight.goes_on:
+                async with self.flight.turn(self):
+                    ask(session, (State.CLOSE,), close, Closed(session, None))
+        elif self._holds:
             self._holds = False
             try:
                 if not session.is_closed:
@@ -129,7 +146,6 @@ class Batches:
                 session.release()
         elif not session.is_closed:
             await session.admission()
-            close = Close(kind="P", name=self._portal).encode()
             await converse(session, (State.CLOSE, State.SYNC), close + _SYNC, Answer(session, None))
 
     def _end(self, error: BaseException | None = None) -> None:
