@@ -14,7 +14,8 @@ from tests.peers.postgres import Postgres
 MAJORS = (13, 14, 15, 16, 17, 18)
 
 SETTINGS = {"max_wal_senders": "20", "max_replication_slots": "40", "max_worker_processes": "30",
-            "max_logical_replication_workers": "20", "max_prepared_transactions": "40"}
+            "max_logical_replication_workers": "20", "max_prepared_transactions": "40",
+            "wal_retrieve_retry_interval": "100ms"}
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ and in PostgreSQL, where the table exists:
     CREATE SUBSCRIPTION s CONNECTION 'host=... port=5433 user=...' PUBLICATION shop
 """
 
-from febe.publish.publisher import Publisher, PublishError, Transaction
+from febe.publish.publisher import Prepared, Publisher
 from febe.publish.table import Table
+from febe.publish.transaction import PublishError, Transaction
 
-__all__ = ["PublishError", "Publisher", "Table", "Transaction"]
+__all__ = ["Prepared", "PublishError", "Publisher", "Table", "Transaction"]

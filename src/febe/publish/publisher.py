@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from struct import Struct
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 from febe._kernel.row import Row
-from febe.protocol import logical
-from febe.protocol.lsn import from_unix
-from febe.protocol.tuples import OldTuple, TruncatedTables
+from febe.protocol.lsn import from_unix, to_unix
+from febe.publish.entry import Entry
 from febe.publish.store import Store
-from febe.publish.table import Cells, Table, as_tuple
+from febe.publish.stream import Chosen
+from febe.publish.table import Table
+from febe.publish.transaction import PublishError, Transaction
 from febe.server import Listener
 from febe.server import serve as serve_engine
 from febe.walsender.no_engine import NoEngine
 
+WORK_MEM = 64 << 20
+"""PostgreSQL's default."""
+GID_SIZE = 200
+"""Of a transaction's name with its last byte, which is zero (twophase.h)."""
 FIRST_OID = 16384
-_HEAD = Struct("!cicqqq").pack
 
 
-class PublishError(Exception):
-    """A change that makes no sense: a row that is there already, or is not there."""
+class Prepared(NamedTuple):
+    """A prepared transaction: its name, and when it was prepared."""
+
+    gid: str
+    prepared_at: datetime
 
 
 class Publisher:
-    """Tables and their changes, kept in a file; any thread may write."""
+    """Tables and their changes, kept in a file; any thread may write.
 
-    def __init__(self, path: str | Path, *, publication: str) -> None:
+    A transaction whose changes take more memory than `logical_decoding_work_mem` bytes is written to the file, and sent
+    to subscriptions that ask for `streaming`, before it is committed.
+    """
+
+    def __init__(self, path: str | Path, *, publication: str, logical_decoding_work_mem: int = WORK_MEM) -> None:
         self.publication = publication
+        self.logical_decoding_work_mem = logical_decoding_work_mem
         self.store = Store(path)
         self.tables: dict[int, Table] = {}
         self.busy: set[str] = set()
         self._lock = threading.RLock()
+        self._writing = False
         self._listening: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def table(self, name: str, columns: Mapping[str, str], *, key: Sequence[str],
@@ -59,9 +72,43 @@ class Publisher:
         self.tables[made.oid] = made
         return made
 
-    def transaction(self) -> Transaction:
-        """A block whose changes are committed together at its end, and not at all when it raises."""
-        return Transaction(self)
+    @contextlib.contextmanager
+    def transaction(self, *, prepare: str | None = None) -> Iterator[Transaction]:
+        """A block whose changes are committed together at its end, and not at all when it raises.
+
+        With `prepare`, a name, they are prepared: kept until `commit_prepared` or `rollback_prepared` is told the name,
+        by this process or a later one.  Until then no other transaction may touch their rows.
+
+        Errors: PublishError, ValueError.
+        """
+        if prepare is not None and not 0 < len(prepare.encode()) < GID_SIZE:
+            raise ValueError(f"the name of a prepared transaction has 1 to {GID_SIZE - 1} bytes")
+        with self._alone():
+            if prepare in self.store.prepared:
+                raise PublishError(f'there is a prepared transaction "{prepare}"')
+            made = Transaction(self, prepare or "")
+            try:
+                yield made
+                made._finish()
+            except BaseException:
+                made._undo()
+                raise
+            finally:
+                self.announce()
+
+    def commit_prepared(self, gid: str) -> None:
+        """Commit a prepared transaction.  Errors: PublishError when there is none of this name."""
+        self._end(gid, self.store.commit_prepared)
+
+    def rollback_prepared(self, gid: str) -> None:
+        """Roll a prepared transaction back.  Errors: PublishError when there is none of this name."""
+        self._end(gid, self.store.rollback_prepared)
+
+    @property
+    def prepared_transactions(self) -> list[Prepared]:
+        """The transactions that are prepared, and neither committed nor rolled back."""
+        return [Prepared(progress.gid, datetime.fromtimestamp(to_unix(progress.prepared_at), UTC))
+                for progress in list(self.store.prepared.values())]
 
     async def serve(self, *, host: str | None = "127.0.0.1", port: int = 5432, **options: Any) -> Listener:
         """Listen for subscriptions; `options` are those of `febe.server.serve`.
@@ -87,6 +134,10 @@ class Publisher:
 
     # For sessions
 
+    def chosen(self, publications: Sequence[str]) -> Chosen | None:
+        """What some publications have of all changes; None for all."""
+        return None
+
     def listen(self, event: asyncio.Event) -> None:
         """Have an event set when something is committed."""
         self._listening[event] = asyncio.get_running_loop()
@@ -95,109 +146,30 @@ class Publisher:
         """No longer."""
         self._listening.pop(event, None)
 
-    def _committed(self) -> None:
+    def announce(self) -> None:
+        """Wake those who listen."""
         for event, loop in list(self._listening.items()):
-            loop.call_soon_threadsafe(event.set)
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(event.set)
+
+    def _end(self, gid: str, end: Callable[[str, int], Entry]) -> None:
+        with self._alone():
+            if gid not in self.store.prepared:
+                raise PublishError(f'there is no prepared transaction "{gid}"')
+            end(gid, from_unix(time.time()))
+        self.announce()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One transaction at a time.  Errors: PublishError within another of this thread, which would wait for ever."""
+        with self._lock:
+            if self._writing:
+                raise PublishError("a transaction is open in this thread")
+            self._writing = True
+            try:
+                yield
+            finally:
+                self._writing = False
 
 
-class Transaction:
-    """Changes that are committed together."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._changes: list[bytes] = []
-        self._rows: dict[tuple[int, str], Cells | None] = {}
-        self._emptied: set[int] = set()
-        self._relations: set[int] = set()
-
-    def __enter__(self) -> Self:
-        self._publisher._lock.acquire()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        try:
-            if error is None and self._changes:
-                at = from_unix(time.time())
-                self._publisher.store.commit(
-                    [_frame(change, at) for change in self._changes], self._relations,
-                    ((oid, key, cells) for (oid, key), cells in self._rows.items()), self._emptied, at)
-                self._publisher._committed()
-        finally:
-            self._publisher._lock.release()
-
-    def _note(self, change: logical.Insert | logical.Update | logical.Delete) -> None:
-        self._relations.add(change.relation)
-        self._changes.append(change.encode())
-
-    def _current(self, table: Table, key: str) -> Cells | None:
-        if (table.oid, key) in self._rows:
-            return self._rows[table.oid, key]
-        return None if table.oid in self._emptied else self._publisher.store.cells(table.oid, key)
-
-    def insert(self, table: Table, row: Sequence[object]) -> None:
-        """Insert a row.  Errors: PublishError when its key is there."""
-        if not table.admits(row):
-            return
-        cells = table.cells(row)
-        key = table.key_of(cells)
-        if self._current(table, key) is not None:
-            raise PublishError(f"{table.schema}.{table.name} has a row of key {key}")
-        self._rows[table.oid, key] = cells
-        self._note(logical.Insert(relation=table.oid, new=as_tuple(cells)))
-
-    def update(self, table: Table, row: Sequence[object], *, old: Sequence[object] | None = None) -> None:
-        """Put a row in the place of that with its key, or of `old`, a row with the key it had.
-
-        Errors: PublishError.
-        """
-        cells = table.cells(row)
-        before = cells if old is None else table.cells(old)
-        key, old_key = table.key_of(cells), table.key_of(before)
-        there = self._current(table, old_key) is not None
-        if not table.admits(row):
-            if there:
-                self.delete(table, row if old is None else old)
-            return
-        if not there and table.where is not None:
-            self.insert(table, row)
-            return
-        if not there:
-            raise PublishError(f"{table.schema}.{table.name} has no row of key {old_key}")
-        moved = key != old_key
-        if moved:
-            if self._current(table, key) is not None:
-                raise PublishError(f"{table.schema}.{table.name} has a row of key {key}")
-            self._rows[table.oid, old_key] = None
-        self._rows[table.oid, key] = cells
-        self._note(logical.Update(
-            relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(before))) if moved else None,
-            new=as_tuple(cells)))
-
-    def delete(self, table: Table, row: Sequence[object]) -> None:
-        """Delete the row with the key that `row` has; its other columns do not matter.  Errors: PublishError."""
-        cells = table.cells(row)
-        key = table.key_of(cells)
-        if self._current(table, key) is None:
-            if table.where is not None:
-                return
-            raise PublishError(f"{table.schema}.{table.name} has no row of key {key}")
-        self._rows[table.oid, key] = None
-        self._note(logical.Delete(relation=table.oid, old=OldTuple("K", as_tuple(table.only_key(cells)))))
-
-    def truncate(self, *tables: Table, cascade: bool = False, restart_identity: bool = False) -> None:
-        """Empty tables."""
-        for table in tables:
-            self._emptied.add(table.oid)
-            self._relations.add(table.oid)
-            self._rows = {place: cells for place, cells in self._rows.items() if place[0] != table.oid}
-        self._changes.append(logical.Truncate(tables=TruncatedTables(
-            cascade + 2 * restart_identity, [table.oid for table in tables])).encode())
-
-
-def _frame(change: bytes, at: int) -> bytes:
-    """A change as the stream carries it: an XLogData whose positions are 0, as all but a record's last are."""
-    return _HEAD(b"d", len(change) + 29, b"w", 0, 0, at) + change
-
-
-__all__ = ["PublishError", "Publisher", "Transaction"]
+__all__ = ["Prepared", "Publisher"]

@@ -5,37 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
+from dataclasses import dataclass
 from functools import partial
 
-from febe.flows.serve import DELIVER_AT
-from febe.protocol.connection import CopyDataRun, Event
-from febe.protocol.copy import CopyBothResponse, CopyData, CopyDone, CopyOutResponse
-from febe.protocol.errors import ConnectionLost, RemoteProtocolError
-from febe.protocol.logical import Begin, Commit
-from febe.protocol.lsn import format_lsn, from_unix
-from febe.protocol.message import Message, Sender
-from febe.protocol.replication import (
-    STREAMING,
-    PrimaryKeepalive,
-    StandbyStatusUpdate,
-    XLogData,
-    read_payload,
-)
+from febe.protocol.copy import CopyData, CopyDone, CopyOutResponse
+from febe.protocol.logical import PARALLEL, VERSIONS
+from febe.protocol.lsn import format_lsn
 from febe.protocol.replication_commands import (
     AlterReplicationSlot,
     Command,
     CreateReplicationSlot,
     DropReplicationSlot,
     IdentifySystem,
+    Options,
     Show,
     StartReplication,
     boolean,
 )
 from febe.protocol.simple import CommandComplete
-from febe.protocol.startup import Terminate
 from febe.publish.publisher import Publisher
-from febe.publish.store import Frozen, Logged, Slot
+from febe.publish.store import Frozen, Slot
+from febe.publish.stream import Stream
 from febe.publish.table import Cells, Table
 from febe.server.engine import EngineError
 from febe.types import oids
@@ -43,10 +33,13 @@ from febe.types._codec import Codec
 from febe.types.copy import CopyColumn, CopyEncoder, CopyFormat
 from febe.walsender.base import ReplicationSession
 
-KEEPALIVE_SECONDS = 10.0
+STREAMING_SINCE = {"on": 2, PARALLEL: 4}
+TWO_PHASE_SINCE = 3
+"""Versions of the protocol (logicalproto.h)."""
 ROWS = 1000
 _KNOWN_OPTIONS = frozenset({"proto_version", "publication_names", "binary", "messages", "streaming", "two_phase",
                             "origin"})
+_NAME = re.compile(r'"(?:[^"]|"")+"|[^\s,"]+')
 _AS_IT_IS = Codec(oid=oids.TEXT, name="text")
 _COPY = re.compile(r'COPY ("(?:[^"]|"")+"|\w+)\.("(?:[^"]|"")+"|\w+)(?: \(.*?\))? TO STDOUT( WITH \(FORMAT binary\))?$',
                    re.DOTALL)
@@ -80,16 +73,19 @@ class PublisherSession(ReplicationSession):
             self._create(command)
         elif isinstance(command, AlterReplicationSlot):
             slot = self._slot(command.slot)
+            self._not_busy(command.slot)
             for name, value in command.options.items():
                 if name not in ("failover", "two_phase"):
                     raise EngineError(f"unrecognized option: {name}", sqlstate="42601")
-                setattr(slot, name, boolean(name, value))
+                wanted = boolean(name, value)
+                if name == "two_phase" and wanted and not slot.two_phase:
+                    slot.two_phase_at = slot.confirmed
+                setattr(slot, name, wanted)
             store.save(slot)
             self.say(CommandComplete(tag="ALTER_REPLICATION_SLOT"))
         elif isinstance(command, DropReplicationSlot):
             self._slot(command.slot)
-            if command.slot in self.publisher.busy:
-                raise EngineError(f'replication slot "{command.slot}" is active', sqlstate="55006")
+            self._not_busy(command.slot)
             store.drop(command.slot)
             self.say(CommandComplete(tag="DROP_REPLICATION_SLOT"))
         elif isinstance(command, StartReplication) and command.options is not None:
@@ -112,6 +108,10 @@ class PublisherSession(ReplicationSession):
         if found is None:
             raise EngineError(f'replication slot "{name}" does not exist', sqlstate="42704")
         return found
+
+    def _not_busy(self, name: str) -> None:
+        if name in self.publisher.busy:
+            raise EngineError(f'replication slot "{name}" is active', sqlstate="55006")
 
     def _create(self, command: CreateReplicationSlot) -> None:
         if command.plugin != "pgoutput":
@@ -213,123 +213,62 @@ class PublisherSession(ReplicationSession):
 
     async def _stream(self, command: StartReplication) -> None:
         assert command.slot is not None and command.options is not None
-        unknown = set(command.options) - _KNOWN_OPTIONS
-        if unknown:
-            raise EngineError(f"unrecognized pgoutput option: {min(unknown)}", sqlstate="42601")
-        version = command.options.get("proto_version") or ""
-        if not version.isdecimal() or not 1 <= int(version) <= 4:
-            raise EngineError(f'client sent proto_version={version} but server only supports protocol 1 to 4',
-                              sqlstate="0A000")
+        options = _Wanted.of(command.options)
         slot = self._slot(command.slot)
+        self._not_busy(command.slot)
         busy = self.publisher.busy
-        if command.slot in busy:
-            raise EngineError(f'replication slot "{command.slot}" is active', sqlstate="55006")
         busy.add(command.slot)
         news = asyncio.Event()
         self.publisher.listen(news)
         try:
-            await _Stream(self, slot, max(slot.confirmed, command.lsn), news).run()
+            start = max(slot.confirmed, command.lsn)
+            if options.two_phase and not slot.two_phase:
+                slot.two_phase, slot.two_phase_at = True, start  # logical.c, CreateDecodingContext
+                self.publisher.store.save(slot)
+            await Stream(self, slot, start, news, streaming=options.streaming,
+                         two_phase=slot.two_phase and options.version >= TWO_PHASE_SINCE,
+                         chosen=self.publisher.chosen(options.publications)).run()
         finally:
             self.publisher.leave(news)
             busy.discard(command.slot)
 
 
-class _Stream:
-    """Between START_REPLICATION and its end."""
+@dataclass(slots=True)
+class _Wanted:
+    """What a subscription asks of pgoutput."""
 
-    def __init__(self, session: PublisherSession, slot: Slot, sent: int, news: asyncio.Event) -> None:
-        self.session, self.slot, self.news = session, slot, news
-        self.sent = sent
-        self._described: set[int] = set()
+    version: int
+    publications: list[str]
+    streaming: str
+    two_phase: bool
 
-    async def run(self) -> None:
-        session = self.session
-        conversation = session.conversation
-        session.say(CopyBothResponse(format=0, column_formats=[]))
-        self._keepalive(reply=False)
-        await conversation.deliver()
-        reading = asyncio.ensure_future(conversation.next_event())
-        waiting = asyncio.ensure_future(self.news.wait())
-        try:
-            while True:
-                self.news.clear()
-                await self._catch_up(reading)
-                if waiting.done():
-                    waiting = asyncio.ensure_future(self.news.wait())
-                done, _ = await asyncio.wait({reading, waiting}, timeout=KEEPALIVE_SECONDS,
-                                             return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    self._keepalive(reply=True)
-                    await conversation.deliver()
-                if reading in done:
-                    event = reading.result()
-                    if isinstance(event, CopyDataRun):
-                        for body in event.bodies():
-                            self._hear(body)
-                        await conversation.deliver()
-                    elif isinstance(event, CopyDone):
-                        break
-                    elif isinstance(event, Terminate):
-                        raise ConnectionLost("the subscription has said good-bye")
-                    reading = asyncio.ensure_future(conversation.next_event())
-        finally:
-            for task in (reading, waiting):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ConnectionLost, RemoteProtocolError):
-                    await task
-        session.say(CopyDone(), CommandComplete(tag="COPY 0"), CommandComplete(tag="START_REPLICATION"))
+    @classmethod
+    def of(cls, options: Options) -> _Wanted:
+        """Read the options.  Errors: EngineError (pgoutput.c, parse_output_parameters)."""
+        unknown = set(options) - _KNOWN_OPTIONS
+        if unknown:
+            raise EngineError(f"unrecognized pgoutput option: {min(unknown)}", sqlstate="42601")
+        text = options.get("proto_version") or ""
+        if not text.isdecimal() or int(text) not in VERSIONS:
+            raise EngineError(f"client sent proto_version={text} but server only supports protocol 1 to 4",
+                              sqlstate="0A000")
+        version = int(text)
+        streaming = _streaming(options)
+        two_phase = "two_phase" in options and boolean("two_phase", options["two_phase"])
+        for what, since in (("streaming", STREAMING_SINCE.get(streaming, 1)),
+                            ("two-phase commit", TWO_PHASE_SINCE if two_phase else 1)):
+            if version < since:
+                raise EngineError(f"requested proto_version={version} does not support {what}, need {since} or higher",
+                                  sqlstate="0A000")
+        if not options.get("publication_names"):
+            raise EngineError("publication_names parameter missing", sqlstate="22023")
+        publications = [_unquoted(name) for name in _NAME.findall(options["publication_names"] or "")]
+        return cls(version, publications, streaming, two_phase)
 
-    def _hear(self, body: bytes) -> None:
-        payload = read_payload(STREAMING[Sender.FRONTEND], body)
-        if not isinstance(payload, StandbyStatusUpdate):
-            return
-        if payload.flushed > self.slot.confirmed:
-            kept = self.session.publisher.store.slot(self.slot.name)
-            if kept is not None:
-                kept.confirmed = self.slot.confirmed = payload.flushed
-                self.session.publisher.store.save(kept)
-        if payload.reply_requested:
-            self._keepalive(reply=False)
 
-    async def _catch_up(self, reading: asyncio.Future[Event]) -> None:
-        """Send what is not sent yet, until the subscription says something."""
-        conversation, store = self.session.conversation, self.session.publisher.store
-        while not reading.done():
-            end = store.end  # before the look: what is committed meanwhile has not been sent
-            found = store.since(self.sent)
-            for logged in found:
-                await self._send(logged)
-            if not found:
-                self.sent = max(self.sent, end)
-            self._keepalive(reply=False)
-            await conversation.deliver()
-            if not found:
-                return
-
-    def _keepalive(self, *, reply: bool) -> None:
-        """Tell how far we are: never past what was sent, which would be confirmed unseen."""
-        self._say(PrimaryKeepalive(end_lsn=self.sent, sent_at=from_unix(time.time()), reply_requested=int(reply)))
-
-    async def _send(self, logged: Logged) -> None:
-        session = self.session
-        self._change(0, Begin(final_lsn=logged.lsn, committed_at=logged.at, xid=logged.xid).encode())
-        for oid in logged.relations:
-            if oid not in self._described:
-                self._described.add(oid)
-                self._change(0, session.publisher.tables[oid].relation().encode())
-        for part in session.publisher.store.changes(logged.lsn):
-            session.stream_frames(part)
-            if session.conversation.waiting >= DELIVER_AT:
-                await session.conversation.deliver()
-        self._change(logged.end, Commit(commit_lsn=logged.lsn, end_lsn=logged.end,
-                                        committed_at=logged.at).encode())
-        self.sent = logged.end
-
-    def _change(self, lsn: int, data: bytes) -> None:
-        self._say(XLogData(start_lsn=lsn, end_lsn=lsn, sent_at=from_unix(time.time()), data=data))
-
-    def _say(self, payload: Message) -> None:
-        self.session.stream(payload)
+def _streaming(options: Options) -> str:
+    text = (options.get("streaming") or "on").lower() if "streaming" in options else "off"
+    return text if text == PARALLEL else "on" if boolean("streaming", text) else "off"
 
 
 def _texts(cells: Cells) -> list[str | None]:
