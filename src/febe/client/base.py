@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from febe._kernel.row import Row
 from febe.client.options import Target
@@ -20,8 +20,10 @@ from febe.ports.tune import peer_user
 from febe.protocol.errors import AuthenticationError, ConnectionLost, ConnectTimeout
 from febe.protocol.negotiation import version_name
 from febe.protocol.simple import FieldDescription
-from febe.types.copy import CopyFormat
 from febe.types.registry import Registry
+
+if TYPE_CHECKING:
+    from febe.types.copy import CopyFormat
 
 T = TypeVar("T")
 
@@ -155,7 +157,11 @@ class BaseListener:
 
 def copy_format(options: Mapping[str, Any]) -> CopyFormat | None:
     """COPY's options; None when there are none.  Errors: CopyError, TypeError for a name that COPY does not have."""
-    return CopyFormat(**{"format": "text", **options}) if options else None
+    if not options:
+        return None
+    from febe.types.copy import CopyFormat
+
+    return CopyFormat(**{"format": "text", **options})
 
 
 def where(target: Target) -> str:

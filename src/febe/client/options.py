@@ -4,29 +4,28 @@ environment, defaults."""
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from febe.client.defaults import home_folder, with_defaults
 from febe.client.dsn import invalid, parse_conninfo
 from febe.client.encryption import encryption_of, tokens_of
 from febe.client.hosts import Host, hosts_of
 from febe.client.keywords import KEYWORDS
-from febe.client.oauth import oauth_of
 from febe.client.passfile import Passfile
-from febe.flows.authenticate_oauth import TokenSource
 from febe.flows.connect import Login
 from febe.flows.errors import NotSupported
-from febe.flows.require_auth import RequireAuth
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications
 from febe.flows.watch import Hook, everywhere
 from febe.protocol.connection import Trace
 from febe.protocol.dialect import Dialect
-from febe.protocol.scram import parse_key
 from febe.types.registry import Registry
+
+if TYPE_CHECKING:
+    from febe.flows.authenticate_oauth import OAuth, TokenSource
+    from febe.flows.require_auth import RequireAuth
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("disable", "prefer", "require"),
@@ -190,9 +189,11 @@ def resolve(conninfo: str, options: Options, environment: Mapping[str, str] = os
     hosts = hosts_of(texts)
     shuffle = texts["load_balance_hosts"] == "random"
     if shuffle:
+        import random
+
         hosts = tuple(random.sample(hosts, len(hosts)))
     timeout = _seconds(texts)
-    oauth = oauth_of(texts, objects.pop("oauth_token", None), environment)  # type: ignore[arg-type]
+    oauth = _oauth(texts, objects.pop("oauth_token", None), environment)  # type: ignore[arg-type]
     on_event: Hook | None = objects.pop("on_event", None) or everywhere.hook  # type: ignore[assignment]
     if isinstance(path := objects.get("trace"), str | os.PathLike):
         from febe.client.tracefile import tracer
@@ -219,21 +220,42 @@ def _login(texts: Mapping[str, str], objects: dict[str, object]) -> Login:
     if texts.get("fallback_application_name"):
         settings.setdefault("application_name", texts["fallback_application_name"])
     chosen: Mapping[str, str] = objects.pop("settings", {})  # type: ignore[assignment]
-    wanted = texts.get("require_auth")
     return Login(user=user, password=texts.get("password") or None,
                  scram_keys=(_key(texts, "client"), _key(texts, "server")), database=texts.get("dbname") or user,
                  settings=settings | dict(chosen), statement_cache_size=size,
                  min_protocol_version=texts.get("min_protocol_version"),
                  max_protocol_version=texts.get("max_protocol_version"),
-                 require_auth=RequireAuth.parse(wanted) if wanted else None,
+                 require_auth=_require_auth(texts.get("require_auth")),
                  channel_binding=texts.get("channel_binding") or "prefer",
                  **objects)  # type: ignore[arg-type]
 
 
+# What few programs ask for is loaded for those.
+
+def _oauth(texts: Mapping[str, str], source: TokenSource | str | None, environment: Mapping[str, str]) -> OAuth | None:
+    if not texts.get("oauth_issuer"):
+        return None
+    from febe.client.oauth import oauth_of
+
+    return oauth_of(texts, source, environment)
+
+
+def _require_auth(text: str | None) -> RequireAuth | None:
+    if not text:
+        return None
+    from febe.flows.require_auth import RequireAuth
+
+    return RequireAuth.parse(text)
+
+
 def _key(texts: Mapping[str, str], which: str) -> bytes | None:
     text = texts.get(f"scram_{which}_key")
+    if not text:
+        return None
+    from febe.protocol.scram import parse_key
+
     try:
-        return parse_key(text, which) if text else None
+        return parse_key(text, which)
     except ValueError as error:
         raise invalid(str(error)) from None
 

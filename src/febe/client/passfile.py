@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-
-logger = logging.getLogger("febe.client")
 
 
 class Passfile:
@@ -36,11 +33,10 @@ def _lines(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                logger.warning('password file "%s" is not a plain file', path)
+                _warn('password file "%s" is not a plain file', path)
                 return
             if os.name != "nt" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                logger.warning('password file "%s" has group or world access; '
-                               "permissions should be u=rw (0600) or less", path)
+                _warn('password file "%s" has group or world access; permissions should be u=rw (0600) or less', path)
                 return
             for line in file.read().split(b"\n"):
                 line = line.rstrip(b"\r")
@@ -48,6 +44,12 @@ def _lines(path: Path) -> Iterator[bytes]:
                     yield line
     except OSError:
         return
+
+
+def _warn(text: str, path: Path) -> None:
+    import logging
+
+    logging.getLogger("febe.client").warning(text, path)
 
 
 def _after(line: bytes, pos: int, value: bytes) -> int:

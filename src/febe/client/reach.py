@@ -6,21 +6,22 @@ is not of the kind asked for.  Every other refusal is the answer.
 
 from __future__ import annotations
 
-import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from febe.client.base import not_connected
 from febe.client.hosts import Host
 from febe.client.options import Plan, Target
 from febe.flows import close, query
-from febe.flows.authenticate_oauth import Aside
 from febe.flows.connect import Login, open_session
 from febe.flows.port import Stream
 from febe.flows.session import Session
 from febe.flows.watch import Server, Watch
 from febe.protocol.errors import ConnectionLost, ConnectTimeout, Error, PostgresError
+
+if TYPE_CHECKING:
+    from febe.flows.authenticate_oauth import Aside
 
 Dial: TypeAlias = "Callable[[Target], Awaitable[Session]]"
 """Opens a session at one address.  Errors: OSError and ConnectTimeout when nobody is there; others are the server's."""
@@ -57,6 +58,8 @@ async def _reach(plan: Plan, dial: Dial, lookup: Lookup) -> Session:
                 failures.append(_unknown(host, error))
                 continue
             if plan.shuffle:
+                import random
+
                 random.shuffle(addresses)
             for address in addresses:
                 target = Target(plan=plan, host=host, address=address, login=login, kind=kind)

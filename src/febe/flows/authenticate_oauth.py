@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from febe.flows.errors import TokenWanted
 from febe.protocol.errors import AuthenticationError
 from febe.protocol.oauthbearer import (
     INVALID_TOKEN,
@@ -53,10 +54,6 @@ class OAuth:
     scope: str | None = None
     insecure: bool = False
     rejected: Callable[[str], object] | None = field(default=None, repr=False)
-
-
-class TokenWanted(Exception):
-    """The server has said where to get a token; the session takes another connection."""
 
 
 class Bearer:
@@ -138,4 +135,4 @@ class Bearer:
         self._request = self._refusal = None
 
 
-__all__ = ["Aside", "Bearer", "OAuth", "TokenRequest", "TokenSource", "TokenWanted"]
+__all__ = ["Aside", "Bearer", "OAuth", "TokenRequest", "TokenSource"]

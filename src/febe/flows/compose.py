@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from string import Formatter
+from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 from febe._kernel.encode import encode_value, stand_in
@@ -130,8 +130,9 @@ def sql(text: str, /, *values: object, **named: object) -> Query:
     take no parameters; another `sql(...)` is put in as it is.  `{{` and `}}` are braces.  Errors: ValueError,
     IndexError and KeyError as `str.format` has them.
     """
-    made = _Maker()
-    form = Formatter()
+    from string import Formatter
+
+    made, form = _Maker(), Formatter()
     automatic = 0
     for before, field, spec, conversion in form.parse(text):
         made.add(before)
@@ -146,8 +147,9 @@ def sql(text: str, /, *values: object, **named: object) -> Query:
 
 def composed(template: Template) -> Query:
     """The statement that a template string is: its values are treated as those of `sql`."""
-    made = _Maker()
-    form = Formatter()
+    from string import Formatter
+
+    made, form = _Maker(), Formatter()
     for number, text in enumerate(template.strings):
         made.add(text)
         if number < len(template.interpolations):
@@ -162,7 +164,7 @@ def _is_template(value: object) -> bool:
 
 
 # What may hold a colon that is no parameter's (manual: "Lexical Structure"); comments nest, and are left to the loop.
-_TOKEN = re.compile(r"""
+_TOKEN = r"""
     (?<![\w$])[eE]'(?:[^'\\]|''|\\.)*'
   | '(?:[^']|'')*'
   | "(?:[^"]|"")*"
@@ -172,8 +174,13 @@ _TOKEN = re.compile(r"""
   | ::|:=
   | (?P<number>(?<![\w$])\$\d+)
   | :(?P<name>[^\W\d]\w*)
-""", re.VERBOSE | re.DOTALL)
-_COMMENT = re.compile(r"/\*|\*/")
+"""
+_COMMENT = r"/\*|\*/"
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(_TOKEN, re.VERBOSE | re.DOTALL), re.compile(_COMMENT)
 
 
 def named(text: str, values: Mapping[str, object] | None = None, /, **more: object) -> Query:
@@ -187,13 +194,14 @@ def named(text: str, values: Mapping[str, object] | None = None, /, **more: obje
     numbers: dict[str, int] = {}
     made = _Maker()
     at = 0
-    while (match := _TOKEN.search(text, at)) is not None:
+    token, comment = _patterns()
+    while (match := token.search(text, at)) is not None:
         made.add(text[at:match.start()])
         at = match.end()
         name = match["name"]
         if match["comment"]:
             depth = 1
-            while depth and (mark := _COMMENT.search(text, at)) is not None:
+            while depth and (mark := comment.search(text, at)) is not None:
                 depth += 1 if mark[0] == "/*" else -1
                 at = mark.end()
             if depth:

@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from febe.flows.authenticate_oauth import Aside, Bearer, OAuth, TokenWanted
 from febe.flows.encrypt import HandshakeFailed, NewConnection, encrypt
-from febe.flows.errors import NotSupported
-from febe.flows.require_auth import RequireAuth
+from febe.flows.errors import NotSupported, TokenWanted
 from febe.flows.session import STATEMENT_CACHE_SIZE, Notices, Notifications, Session
 from febe.protocol.asynchronous import ErrorResponse, NoticeResponse, NotificationResponse
 from febe.protocol.authentication import (
@@ -45,8 +43,6 @@ from febe.protocol.errors import (
 )
 from febe.protocol.message import Message, Sender
 from febe.protocol.negotiation import EXTENSION_PREFIX, GREASE, GREASE_OPTION, judge, version_range
-from febe.protocol.oauthbearer import MECHANISM as OAUTHBEARER
-from febe.protocol.scram import PLUS, ScramSecret
 from febe.protocol.startup import (
     VERSION_3_0,
     BackendKeyData,
@@ -59,7 +55,9 @@ from febe.protocol.states import State
 from febe.types.registry import Registry
 
 if TYPE_CHECKING:
+    from febe.flows.authenticate_oauth import Aside, Bearer, OAuth
     from febe.flows.port import Layer, Stream, Tokens
+    from febe.flows.require_auth import RequireAuth
     from febe.protocol.connection import Trace
     from febe.protocol.scram import ScramClient
 
@@ -115,7 +113,7 @@ async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login, asid
     Errors: those of `connect` and of `dial`.
     """
     plan = Plan(login.encryption)
-    bearer = Bearer(login.oauth)
+    bearer: Bearer | None = None
     before = ""
     while True:
         opening = _Opening(await dial(), login, plan, bearer)
@@ -125,7 +123,8 @@ async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login, asid
         except NewConnection:
             continue
         except TokenWanted:
-            await bearer.fetch(aside)
+            assert opening.bearer is not None
+            await opening.bearer.fetch(aside)
         except (EncryptionError, PostgresError) as error:
             if before:
                 error.add_note(before)
@@ -133,6 +132,8 @@ async def open_session(dial: Callable[[], Awaitable[Stream]], login: Login, asid
             if not may_go_on or not plan.failed():
                 raise
             before = f"febe: tried before, with {way.value if way else ''}: {error}"
+        finally:
+            bearer = opening.bearer
 
 
 async def connect(port: Stream, login: Login) -> Session:
@@ -143,7 +144,7 @@ async def connect(port: Stream, login: Login) -> Session:
     LocalProtocolError for what cannot be asked, ConnectionLost.
     """
     try:
-        return await _Opening(port, login, Plan(login.encryption), Bearer(login.oauth)).open()
+        return await _Opening(port, login, Plan(login.encryption)).open()
     except TokenWanted:
         raise AuthenticationError("the server wants an OAuth token, which takes a second connection") from None
 
@@ -151,7 +152,7 @@ async def connect(port: Stream, login: Login) -> Session:
 class _Opening:
     """A session that is being opened."""
 
-    def __init__(self, port: Stream, login: Login, plan: Plan[Layer], bearer: Bearer) -> None:
+    def __init__(self, port: Stream, login: Login, plan: Plan[Layer], bearer: Bearer | None = None) -> None:
         self.port = port
         self.login = login
         self.plan = plan
@@ -184,7 +185,7 @@ class _Opening:
 
         A token that was shown once is not shown again with less protection.
         """
-        return (self.is_authenticated or self.bearer.is_shown
+        return (self.is_authenticated or (self.bearer is not None and self.bearer.is_shown)
                 or getattr(error, "sqlstate", None) == CANNOT_CONNECT_NOW)
 
     async def run(self) -> Session:
@@ -247,6 +248,8 @@ class _Opening:
 
     def _sasl(self, event: AuthenticationSASL) -> None:
         from febe.flows import authenticate_scram
+        from febe.protocol.oauthbearer import MECHANISM as OAUTHBEARER
+        from febe.protocol.scram import PLUS, ScramSecret
 
         offered, wanted = event.mechanisms, self.login.channel_binding
         mechanism = authenticate_scram.choose(offered, wanted, self.port.layer)
@@ -257,8 +260,7 @@ class _Opening:
             raise AuthenticationError(f"none of the server's SASL mechanisms is supported: "
                                       f"{', '.join(offered) or '(none)'}")
         if mechanism == OAUTHBEARER:
-            self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.bearer.begin()))
-            self.answered = self.bearer.is_shown
+            self._bear(mechanism)
             return
         keys = self.login.scram_keys
         secret = ScramSecret(password=self.login.password, client_key=keys[0], server_key=keys[1])
@@ -268,8 +270,17 @@ class _Opening:
         self.is_bound = mechanism == PLUS
         self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.scram.first()))
 
+    def _bear(self, mechanism: str) -> None:
+        if self.bearer is None:
+            from febe.flows.authenticate_oauth import Bearer
+
+            self.bearer = Bearer(self.login.oauth)
+        self.out += self.core.send(SASLInitialResponse(mechanism=mechanism, data=self.bearer.begin()))
+        self.answered = self.bearer.is_shown
+
     def _sasl_continue(self, event: AuthenticationSASLContinue) -> None:
         if self.scram is None:
+            assert self.bearer is not None  # the one of the two whose first message was sent
             self.out += self.core.send(SASLResponse(data=self.bearer.refused(event.data)))
             self.is_refused = True
             return
@@ -335,7 +346,7 @@ class _Opening:
 
     def _failed(self, event: ErrorResponse) -> None:
         self.error = postgres_error(event.fields_by_code)
-        if self.is_refused:
+        if self.is_refused and self.bearer is not None:
             self.bearer.after_error(self.error)
 
     def _parameter_status(self, event: ParameterStatus) -> None:

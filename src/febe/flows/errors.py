@@ -37,4 +37,8 @@ class NotSupported(NotSupportedError):
     """Something that febe does not do (yet); it says so instead of doing something else."""
 
 
-__all__ = ["DecodeError", "EncodeError", "NotSupported"]
+class TokenWanted(Exception):
+    """The server has said where to get an OAuth token; the session takes another connection."""
+
+
+__all__ = ["DecodeError", "EncodeError", "NotSupported", "TokenWanted"]

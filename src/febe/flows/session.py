@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -69,7 +69,7 @@ class Session:
         self.on_notice = on_notice
         self.on_notification = on_notification
         self._admission: deque[Signal] = deque()
-        self._prefix = f"febe_{secrets.token_hex(4)}_"
+        self._prefix = f"febe_{os.urandom(4).hex()}_"
         self._names = 0
         self._why: str | None = None
         self.is_over = False

@@ -4,13 +4,15 @@
     class Query(Message):
         query: String
 
-gives the dataclass, its encoding and decoding, its place in the dispatch tables, its trace line, its row of the
-reference page and its property test.  Nothing else in febe needs to know that a message was added.
+gives the class, with these fields as slots and as keywords of `__init__`, its encoding and decoding, its place in the
+dispatch tables, its trace line, its row of the reference page and its property test.  Nothing else in febe needs to
+know that a message was added.
 """
 
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from struct import Struct
@@ -72,6 +74,24 @@ class Message:
     """Reads the fields; `decode` is what it is for."""
     writer: ClassVar[FieldWriter]
     """Writes the message; `encode` is what it is for."""
+    declaration: ClassVar[Any]
+    """The class as it was declared."""
+
+    def __init__(self, **values: Any) -> None:
+        # Most programs make few kinds of message themselves, and writing this for all of them takes longer than
+        # everything else about them: it is written for a class when the first one is made.
+        cls: Any = type(self)
+        cls.__init__ = dataclass(kw_only=True, repr=False, eq=False, match_args=False)(cls.declaration).__init__
+        cls.__init__(self, **values)
+
+    def __repr__(self) -> str:
+        values = ", ".join([f"{name}={getattr(self, name)!r}" for name, _ in self.fields])
+        return f"{type(self).__qualname__}({values})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name, _ in self.fields)
 
     def encode(self) -> bytes:
         """The message's bytes, header included.
@@ -119,9 +139,20 @@ M = TypeVar("M", bound=type[Message])
 
 def declared_fields(cls: type[Any]) -> tuple[tuple[str, Kind[Any]], ...]:
     """The (name, kind) pairs that a class's annotations declare, in order."""
-    hints = get_type_hints(cls, include_extras=True)
+    module = vars(sys.modules[cls.__module__])
+    hints: dict[str, Any] = {name: module.get(hint) if isinstance(hint, str) else hint
+                             for name, hint in cls.__annotations__.items()}
+    if None in hints.values():  # not the names of kinds alone
+        hints = get_type_hints(cls, include_extras=True)
     return tuple((name, hint.__metadata__[0]) for name, hint in hints.items()
                  if isinstance(getattr(hint, "__metadata__", (None,))[0], Kind))
+
+
+def _slotted(cls: Any, names: list[str]) -> Any:
+    body = {name: value for name, value in vars(cls).items() if name not in (*names, "__dict__", "__weakref__")}
+    if not names:
+        body["__init__"] = object.__init__
+    return type(cls.__name__, cls.__bases__, {**body, "__slots__": names, "declaration": cls})
 
 
 @dataclass_transform(kw_only_default=True)
@@ -130,11 +161,12 @@ def message(type: str, *, sender: Sender, section: str, code: int | None = None,
     """Declare a message: see the module's own example."""
 
     def declare(cls: M) -> M:
-        made: Any = dataclass(slots=True, kw_only=True)(cls)
+        fields = declared_fields(cls)
+        made = _slotted(cls, [name for name, _ in fields])
         made.type, made.code, made.sender, made.framing = type, code, sender, framing
         made.limit = limit if limit is not None else SMALL if sender is Sender.FRONTEND else SMALL_FROM_BACKEND
         made.since, made.section = since, section
-        made.fields = declared_fields(made)
+        made.fields = fields
         made.reader = field_reader(made, made.fields)
         framed = framing in (Framing.TYPED, Framing.STARTUP)
         head = type.encode("latin-1") + bytes(4 * framed) + (b"" if code is None else _INT32.pack(code))
