@@ -72,6 +72,8 @@ def test_rows(data: st.DataObject, columns: list[int]) -> None:
     both((COMPILED, SOURCE), lambda kernel: kernel.rows.RowEncoder(columns).encode(rows))
     both((COMPILED, SOURCE), lambda kernel: kernel.parameters.ParameterEncoder(columns).encode(
         b"p", rows[0] if rows else [], b"s", b"t"))  # fmt: skip
+    both((COMPILED, SOURCE), lambda kernel: kernel.parameters.ParameterEncoder(columns).encode_many(
+        b"p", rows, b"s", b"t"))  # fmt: skip
     changed = data.draw(mutated(SOURCE.rows.RowEncoder(columns).encode(rows)))
     both((COMPILED, SOURCE), lambda kernel: kernel.rows.RowDecoder(columns, tuple).decode(changed, 0, len(changed)))
 

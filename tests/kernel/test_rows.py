@@ -222,6 +222,20 @@ def test_parameters(kernel: SimpleNamespace) -> None:
         encoder.encode(prefix, (2**31, None, "x"), suffix, trailer)
 
 
+def test_many_sets_of_parameters(kernel: SimpleNamespace) -> None:
+    encoder = kernel.parameters.ParameterEncoder([INT4, TEXT, str.encode])
+    prefix, suffix, trailer = b"\0s\0\0\1\0\1", b"\0\1\0\1", b"S\0\0\0\4"
+    sets = [(number, None if number % 3 else "\u00e9" * number, "x" * number) for number in range(0, 3000, 100)]
+    one_by_one = b"".join([encoder.encode(prefix, values, suffix, trailer) for values in sets])
+    assert encoder.encode_many(prefix, sets, suffix, trailer) == one_by_one
+    assert encoder.encode_many(prefix, [], suffix, trailer) == b""
+    with pytest.raises(kernel.errors.MalformedRow, match="row 1 has 2 values, not 3"):
+        encoder.encode_many(prefix, [sets[0], (7, None)], suffix, trailer)
+    with pytest.raises(kernel.errors.ValueEncodeError, match="column 0: integer out of range") as caught:
+        encoder.encode_many(prefix, [sets[0], sets[1], (2**31, None, "x")], suffix, trailer)
+    assert caught.value.row == 2
+
+
 def test_as_many_parameters_as_fit(kernel: SimpleNamespace) -> None:
     data = kernel.parameters.ParameterEncoder([INT4] * 65535).encode(b"\0\0", [1] * 65535, b"", b"")
     assert data[7:9] == b"\xff\xff"

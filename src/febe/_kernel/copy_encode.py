@@ -11,26 +11,16 @@ try:
 except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
-from febe._kernel import kinds
 from febe._kernel.copy_fields import DEFAULT
-from febe._kernel.encode import codes_of
+from febe._kernel.encode import codes_of, ways_of
 from febe._kernel.errors import MalformedRow, ValueEncodeError
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.encode import encode_cell
-    from cython.cimports.febe._kernel.wire import (
-        plain_length,
-        put,
-        put16,
-        put32,
-        put64,
-        put_double,
-        put_plain,
-        within,
-    )
+    from cython.cimports.febe._kernel.encode import encode_cell, make_room, put_row
+    from cython.cimports.febe._kernel.wire import put, put32
 else:
-    from febe._kernel.encode import encode_cell
-    from febe._kernel.wire import plain_length, put, put16, put32, put64, put_double, put_plain, within
+    from febe._kernel.encode import encode_cell, make_room, put_row
+    from febe._kernel.wire import put, put32
 
 COMPILED: bool = cython.compiled
 
@@ -39,10 +29,6 @@ BARE, ONE, ROWS = range(3)
 """What `encode_some` gives: no messages; one CopyData message; one for each row, as a backend sends them."""
 
 _LIMIT: cython.Py_ssize_t = 0x3FFFFFFE - 4  # PQ_LARGE_MESSAGE_LIMIT, less the length word itself
-
-
-_WAYS = {kinds.INT4_BINARY: 1, kinds.INT8_BINARY: 2, kinds.FLOAT8_BINARY: 3, kinds.STRING_BINARY: 4}
-"""The types whose common values are written without an object in between."""
 
 
 @cython.cclass
@@ -74,7 +60,7 @@ class CopyRowEncoder:
         """
         self._kinds = codes_of(columns)
         self._functions = list(columns)
-        self._ways = bytes([_WAYS.get(kind, 0) for kind in self._kinds])
+        self._ways = ways_of(self._kinds)
         self._form, self._framing = form, framing
         self._is_binary, self._by_row = form == BINARY, framing == ROWS
         self._delimiter, self._quote, self._escape = delimiter, quote, escape
@@ -104,7 +90,7 @@ class CopyRowEncoder:
         begin = 0
         for values in rows:
             if self._is_binary:
-                pos = self._binary(buffer, pos, values, count)
+                pos = put_row(self._kinds, self._ways, self._functions, buffer, pos, values, count)
             else:
                 pos = self._line(buffer, pos, values, count)
             count += 1
@@ -133,76 +119,6 @@ class CopyRowEncoder:
         return buffer, count
 
     @cython.cfunc
-    def _binary(
-        self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """Write a row in binary; what is most common without an object in between."""
-        column: cython.Py_ssize_t = 0
-        ways: bytes = self._ways
-        width: cython.Py_ssize_t = len(ways)
-        size: cython.Py_ssize_t
-        room: cython.Py_ssize_t
-        way: cython.int
-        kind: cython.int
-        data: bytes
-        out: cython.p_uchar
-        if len(values) != width:
-            raise MalformedRow(f"row {row} has {len(values)} values, not {width}")
-        _room(buffer, pos, 2)
-        out = buffer
-        room = len(buffer) - 16
-        put16(out, pos, width)
-        pos += 2
-        try:
-            for value in values:
-                if pos + 12 > room:
-                    _room(buffer, pos, 12)
-                    out = buffer
-                    room = len(buffer) - 16
-                way = ways[column]
-                if value is None:
-                    put32(out, pos, -1)
-                    pos += 4
-                elif way == 1 and within(value, -0x80000000, 0x7FFFFFFF):
-                    put32(out, pos, 4)
-                    put32(out, pos + 4, value)
-                    pos += 8
-                elif way == 2 and within(value, -0x7FFFFFFFFFFFFFFF - 1, 0x7FFFFFFFFFFFFFFF):
-                    put32(out, pos, 8)
-                    put64(out, pos + 4, value)
-                    pos += 12
-                elif way == 3 and type(value) is float:
-                    put32(out, pos, 8)
-                    put_double(out, pos + 4, value)
-                    pos += 12
-                else:
-                    size = plain_length(value) if way == 4 else -1
-                    if size >= 0:
-                        if pos + 4 + size > room:
-                            _room(buffer, pos, 4 + size)
-                            out = buffer
-                            room = len(buffer) - 16
-                        put32(out, pos, size)
-                        put_plain(out, pos + 4, value, size)
-                    else:
-                        kind = self._kinds[column]
-                        data = encode_cell(kind, None if kind else self._functions[column], value)
-                        size = len(data)
-                        if pos + 4 + size > room:
-                            _room(buffer, pos, 4 + size)
-                            out = buffer
-                            room = len(buffer) - 16
-                        put32(out, pos, size)
-                        put(out, pos + 4, data, size)
-                    pos += 4 + size
-                column += 1
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ValueEncodeError(row, column, value, str(error)) from error
-        return pos
-
-    @cython.cfunc
     def _line(
         self, buffer: bytearray, pos: cython.Py_ssize_t, values: Any, row: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -225,7 +141,7 @@ class CopyRowEncoder:
                 else:
                     kind = self._kinds[column]
                     data = encode_cell(kind, self._functions[column], value)
-                _room(buffer, pos, 2 * len(data) + 4)
+                make_room(buffer, pos, 2 * len(data) + 4)
                 out = buffer
                 if column:
                     out[pos] = self._delimiter
@@ -247,11 +163,11 @@ class CopyRowEncoder:
                 data = self._recode(bytes(memoryview(buffer)[begin:pos]))
             except UnicodeError as error:
                 raise ValueEncodeError(row, -1, None, str(error)) from error
-            _room(buffer, begin, len(data) + 1)
+            make_room(buffer, begin, len(data) + 1)
             out = buffer
             put(out, begin, data, len(data))
             pos = begin + len(data)
-        _room(buffer, pos, 1)
+        make_room(buffer, pos, 1)
         out = buffer
         out[pos] = 10
         return pos + 1
@@ -303,15 +219,6 @@ class CopyRowEncoder:
                 pos = self._put_csv(out, pos, name, False, len(names) == 1)
         data = bytes(memoryview(buffer)[:pos])
         return (data if self._recode is None else self._recode(data)) + b"\n"
-
-
-@cython.cfunc
-def _room(buffer: bytearray, pos: cython.Py_ssize_t, size: cython.Py_ssize_t) -> object:
-    """Make the buffer so long that `size` bytes go in at `pos`, and the head of another message."""
-    missing: cython.Py_ssize_t = pos + size + 16 - len(buffer)
-    if missing > 0:
-        buffer.extend(bytes(max(missing, len(buffer))))
-    return None
 
 
 @cython.cfunc

@@ -280,6 +280,39 @@ class Dialogue:
         self.state = pending.popleft() if pending else marks.idle
         return self._data, start, end, rows, tag_end
 
+    def next_repeats(self, most: cython.Py_ssize_t) -> tuple[int, str] | None:
+        """As many answers to Bind and Execute in one step, at most `most`, as come next, are here, and are BindComplete
+        and the same CommandComplete.
+
+        (their number, the command tag).  None: see what `next_event` says.
+        """
+        marks: Marks = self._marks
+        pending: Any = self._pending
+        done: cython.Py_ssize_t = 0
+        count: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        if (
+            self.state is not marks.bind
+            or self._frame != len(self._frames)
+            or self.trace is not None
+            or not self._is_plain
+            or not self._gathered()
+        ):
+            return None
+        found = self._scanner.repeats(self._data, self._pos, most)
+        if found is None:
+            return None
+        count, size = found
+        while done < count and self.state is marks.bind and pending and pending[0] is marks.execute:
+            pending.popleft()
+            self.state = pending.popleft() if pending else marks.idle
+            done += 1
+        if done == 0:
+            return None
+        tag = self._data[self._pos + 10 : self._pos + size - 1].decode("utf-8", "surrogateescape")
+        self._pos += done * size
+        return done, tag
+
     def pass_on(
         self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type], flush: object = None
     ) -> Any:
@@ -298,6 +331,19 @@ class Dialogue:
             if event is None or type(event) in halt:
                 return event
             said.append(other._send(event))
+
+    @cython.ccall
+    def _gathered(self) -> cython.bint:
+        """Put together what came in pieces; False: it is not as much as is needed yet."""
+        if self._later:
+            if len(self._data) - self._pos + self._later_size < self._need:
+                return False
+            self._data = b"".join((self._data[self._pos :], *self._later))
+            self._pos = 0
+            self._later.clear()
+            self._later_size = 0
+        self._need = 1
+        return True
 
     @cython.ccall
     def _find(self) -> object:

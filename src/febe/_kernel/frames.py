@@ -152,3 +152,32 @@ class FrameScanner:
         if status not in "ITE":
             return None
         return start, end, count, pos - 1, status, pos + 6
+
+    def repeats(self, data: bytes, pos: cython.Py_ssize_t, most: cython.Py_ssize_t) -> tuple[int, int] | None:
+        """Count the answers to Bind and Execute from `pos` on that are BindComplete and CommandComplete and, byte for
+        byte, the same.
+
+        (their number, at most `most`, the size of each); the tag begins 10 bytes after the start of one and ends a byte
+        before its end.  None: it is something else, or not here whole, or malformed.
+        """
+        length: cython.int
+        unit: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        size: cython.Py_ssize_t = len(data)
+        limits: bytes = self._limits
+        count: cython.Py_ssize_t = 1
+        if pos < 0 or size - pos < 11 or data[pos] != 50 or i32(data, pos + 1)[0] != 4 or data[pos + 5] != 67:
+            return None
+        length = i32(data, pos + 6)[0]
+        if length < 5 or length > i32(limits, 67 << 2)[0] or length >= size - pos - 5:
+            return None
+        unit = length
+        unit += 6
+        end = pos + unit
+        if data.find(b"\0", pos + 10, end) != end - 1:
+            return None
+        first: bytes = data[pos:end]
+        while count < most and size - end >= unit and data.startswith(first, end):
+            end += unit
+            count += 1
+        return count, unit

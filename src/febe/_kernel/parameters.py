@@ -11,17 +11,19 @@ try:
 except ModuleNotFoundError:  # the compiler needs the literal import
     from febe._kernel import shim as cython
 
-from febe._kernel.encode import codes_of
+from febe._kernel.encode import codes_of, ways_of
 from febe._kernel.errors import MalformedRow
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.encode import gather, put_cells
+    from cython.cimports.febe._kernel.encode import gather, make_room, put_cells, put_row
     from cython.cimports.febe._kernel.wire import put, put16, put32
 else:
-    from febe._kernel.encode import gather, put_cells
+    from febe._kernel.encode import gather, make_room, put_cells, put_row
     from febe._kernel.wire import put, put16, put32
 
 COMPILED: bool = cython.compiled
+
+_LIMIT: cython.Py_ssize_t = 0x3FFFFFFF
 
 
 @cython.cclass
@@ -29,11 +31,13 @@ class ParameterEncoder:
     """Encodes the parameters of one statement as Bind messages."""
 
     _kinds: bytes
+    _ways: bytes
     _functions: list[Any]
 
     def __init__(self, columns: Sequence[int | Callable[[Any], bytes]]) -> None:
         """Take each parameter's hot kind, or a callable that gives a value's bytes (not called for None)."""
         self._kinds = codes_of(columns)
+        self._ways = ways_of(self._kinds)
         self._functions = list(columns)
 
     def encode(self, prefix: bytes, values: Sequence[object], suffix: bytes, trailer: bytes) -> bytes:
@@ -47,7 +51,7 @@ class ParameterEncoder:
         size: cython.Py_ssize_t = (
             6 + len(prefix) + gather(self._kinds, self._functions, values, 0, cells) + len(suffix)
         )
-        if size > 0x3FFFFFFF:
+        if size > _LIMIT:
             raise MalformedRow("the parameters are too long for a message")
         buffer: bytearray = bytearray(1 + size + len(trailer))
         out: cython.p_uchar = buffer
@@ -60,3 +64,32 @@ class ParameterEncoder:
         put(out, pos, suffix, len(suffix))
         put(out, pos + len(suffix), trailer, len(trailer))
         return bytes(buffer)
+
+    def encode_many(self, prefix: bytes, sets: Sequence[Sequence[object]], suffix: bytes, trailer: bytes) -> bytes:
+        """Encode a Bind for each set of values, each with `trailer` after it.
+
+        Errors: as RowEncoder.encode, the row being the set's number.
+        """
+        row: cython.Py_ssize_t
+        pos: cython.Py_ssize_t = 0
+        begin: cython.Py_ssize_t
+        around: cython.Py_ssize_t = 5 + len(prefix) + len(suffix) + len(trailer)
+        buffer: bytearray = bytearray(4096 + around)
+        out: cython.p_uchar
+        for row, values in enumerate(sets):
+            begin = pos
+            make_room(buffer, pos, around)
+            out = buffer
+            out[begin] = 66
+            put(out, begin + 5, prefix, len(prefix))
+            pos = put_row(self._kinds, self._ways, self._functions, buffer, begin + 5 + len(prefix), values, row)
+            make_room(buffer, pos, around)
+            out = buffer
+            put(out, pos, suffix, len(suffix))
+            pos += len(suffix)
+            if pos - begin - 1 > _LIMIT:
+                raise MalformedRow("the parameters are too long for a message")
+            put32(out, begin + 1, pos - begin - 1)
+            put(out, pos, trailer, len(trailer))
+            pos += len(trailer)
+        return bytes(memoryview(buffer)[:pos])

@@ -78,6 +78,8 @@ class Answer:
     """The command tag is wanted although there are rows."""
     brief = False
     """It is expected to be BindComplete, rows, CommandComplete, ReadyForQuery, which are read in one step."""
+    is_many = False
+    """It is expected to be BindComplete and CommandComplete again and again, which `many_at_once` reads."""
     parameter_types: list[int] = []  # noqa: RUF012 - replaced, never changed
     columns: list[FieldDescription] = []  # noqa: RUF012
 
@@ -126,6 +128,10 @@ class Answer:
             if not self.tagged:
                 return
         self._tag(data[end + 5:tag_end].decode())
+
+    def many_at_once(self) -> bool:
+        """Take as many parts of it in one step as are here; False: see the next event."""
+        return False
 
     def _row_run(self, run: DataRowRun) -> None:
         self._rows(run.data, run.start, run.end)
@@ -366,6 +372,8 @@ def deliver(session: Session, data: bytes) -> None:
                 if core.unread:
                     continue
                 return
+            if answer.is_many and answer.many_at_once():
+                continue
         else:
             answer = session.between
         event = core.next_event()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Iterable
 from itertools import islice
 from typing import Any
 
+from febe._kernel.errors import MalformedRow, ValueEncodeError
 from febe._kernel.row import Row
 from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
@@ -33,6 +34,8 @@ Many = Iterable[Any] | AsyncIterable[Any]
 class Batch(Part):
     """The answer to one piece."""
 
+    is_many = True
+
     def __init__(self, session: Session, statement: Statement, first: int, count: int, keep: bool) -> None:
         super().__init__(session, statement.decode if keep else None)
         self.columns = statement.columns
@@ -40,17 +43,19 @@ class Batch(Part):
         self.count = self.left = count
         self.affected = 0
 
+    def many_at_once(self) -> bool:
+        found = self.session.core.next_repeats(self.left)
+        if found is None:
+            return False
+        count, tag = found
+        self._tag(tag)
+        self.affected += count * (rowcount(tag) or 0)
+        self._done(count)
+        return True
+
     def _command_complete(self, event: CommandComplete) -> None:
+        self.affected += rowcount(event.tag) or 0
         super()._command_complete(event)
-        affected = rowcount(event.tag) or 0
-        self.affected += affected
-        if self.left:
-            same = self.session.core.next_repeats(11 + len(event.tag), self.left)
-            self.affected += same * affected
-            self.left -= same
-            if not self.left:
-                self.session.answers.popleft()
-                self.finish()
 
 
 async def executemany(session: Session, what: str | Statement, many: Many) -> int:
@@ -87,7 +92,7 @@ async def _run_all(session: Session, what: str | Statement, many: Many, rows: li
     async with session.alone():
         try:
             async for piece in _pieces(many):
-                out = _encode(session, statement, piece, number)
+                out = _encode(statement, piece, number)
                 if not statement.is_known:
                     ask(session, (State.PARSE,), statement.parse, Parsed(session, None))
                     statement.is_known = bool(statement.name)
@@ -139,19 +144,18 @@ async def _pieces(many: Many) -> Any:
             yield piece
 
 
-def _encode(session: Session, statement: Statement, piece: list[Any], number: int) -> bytes:
+def _encode(statement: Statement, piece: list[Any], number: int) -> bytes:
+    sets = [tuple(args) for args in piece]
     try:
-        out = [statement.bind(tuple(args), _EXECUTE) for args in piece]
-    except EncodeError as error:
-        for place, args in enumerate(piece):
+        return statement.bind_many(sets, _EXECUTE) + _FLUSH
+    except (ValueEncodeError, MalformedRow):
+        for place, args in enumerate(sets):
             try:
-                statement.bind(tuple(args), b"")
-            except EncodeError:
+                statement.bind(args, b"")
+            except EncodeError as error:
                 error.add_note(f"febe: in set {number + place} of the parameters, counted from 0")
-                break
+                raise
         raise
-    out.append(_FLUSH)
-    return b"".join(out)
 
 
 async def _take(session: Session, waiting: deque[Batch], rows: list[Row] | None) -> int:

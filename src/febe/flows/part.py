@@ -77,8 +77,8 @@ class Part(Answer):
             part.is_skipped = True
             part.finish()
 
-    def _done(self) -> None:
-        self.left -= 1
+    def _done(self, count: int = 1) -> None:
+        self.left -= count
         if not self.left:
             self.session.answers.popleft()
             self.finish()

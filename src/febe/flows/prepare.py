@@ -131,6 +131,13 @@ class Statement:
                               f"${error.column + 1}::{better.name} would")
             raise made from error
 
+    def bind_many(self, sets: list[tuple[object, ...]], trailer: bytes) -> bytes:
+        """Bind with each of these sets of parameters, and what follows each.
+
+        Errors: ValueEncodeError, MalformedRow; what `bind` says of the set is for people.
+        """
+        return self._encoder.encode_many(self._prefix, sets, self._suffix, trailer)
+
 
 def decoder(types: Registry, columns: list[FieldDescription]) -> DecodeRun:
     """How to read rows of these columns, each in the format that its description names."""

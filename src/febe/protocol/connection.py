@@ -14,7 +14,6 @@ An event is a message, or a whole run of DataRow or CopyData messages that lay s
 from __future__ import annotations
 
 import enum
-import re
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
@@ -40,9 +39,6 @@ _BEFORE_SESSION = _FIRST_PACKETS | _ENCRYPTION_ASKED | _AUTHENTICATING
 _MARKS = Marks(idle=State.IDLE, bind=State.BIND, execute=State.EXECUTE, sync=State.SYNC, queued=State.QUEUED,
                dropped=State.DROPPED, answered=State.ANSWERED, skipping=State.SKIPPING,
                copying_in=frozenset(COPYING_IN))
-
-# Looking up a member on its class takes 80 ns before Python 3.12.
-_IDLE, _BIND, _EXECUTE = State.IDLE, State.BIND, State.EXECUTE
 
 
 class DirectTLS(enum.Enum):
@@ -80,6 +76,7 @@ class Connection(Dialogue):
         def next_event(self) -> Event | None: ...
         def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type],
                     flush: object = None) -> Event | None: ...
+        def _gathered(self) -> bool: ...
         def _find(self) -> bool | DirectTLS | None: ...
         def _scan(self, scanner: object, most: int) -> bool: ...
 
@@ -116,29 +113,6 @@ class Connection(Dialogue):
             pos = after
 
     # Receiving
-
-    def next_repeats(self, size: int, most: int) -> int:
-        """Pass over answers to Bind and Execute that are, byte for byte, the `size` bytes before them once more.
-
-        They are BindComplete and CommandComplete, as one statement run with many sets of parameters brings them.  The
-        number of answers passed over, at most `most`.
-        """
-        frames, at, data = self._frames, self._frame, self._data
-        if at >= len(frames) or self.trace is not None:
-            return 0
-        start = frames[at][1]
-        last = data[max(start - size, 0):start]
-        if len(last) != size or not last.startswith(b"2\0\0\0\4C"):
-            return 0
-        found = re.compile(b"(?:" + re.escape(last) + b")+", re.DOTALL).match(data, start, frames[-1][2])
-        same = 0 if found is None else (found.end() - start) // size
-        pending, done = self._pending, 0
-        while done < min(same, most) and self.state is _BIND and pending and pending[0] is _EXECUTE:
-            pending.popleft()
-            self.state = pending.popleft() if pending else _IDLE
-            done += 1
-        self._frame += 2 * done
-        return done
 
     @property
     def unread(self) -> int:
@@ -202,14 +176,8 @@ class Connection(Dialogue):
 
         True: there is at least one; None: more bytes are needed.
         """
-        if self._later:
-            if len(self._data) - self._pos + self._later_size < self._need:
-                return None
-            self._data = b"".join((self._data[self._pos:], *self._later))
-            self._pos = 0
-            self._later.clear()
-            self._later_size = 0
-        self._need = 1
+        if not self._gathered():
+            return None
         self._frames, self._frame = [], 0
         state = self.state
         if self._pos == len(self._data):
