@@ -32,8 +32,9 @@ Run = Callable[..., Answer]
 
 
 def read(result: Result) -> list[tuple[Any, ...]]:
-    """All rows of a result's Arrow stream; an error on the way as the engine tells it."""
-    assert result.arrow is not None
+    """All rows of a result; an error on the way as the engine tells it."""
+    if result.rows is not None:
+        return [tuple(row) for batch in result.rows for row in batch]
     return rows_of(reader(result))
 
 
@@ -56,7 +57,7 @@ def runner(session: DuckDBSession) -> Run:
     def run(sql: str, values: Sequence[object] = (), types: Sequence[int] = ()) -> Answer:
         prepared = session.prepare(sql, types)
         result = prepared.execute(values)
-        return Answer(prepared=prepared, result=result, rows=None if result.arrow is None else read(result))
+        return Answer(prepared=prepared, result=result, rows=None if prepared.columns is None else read(result))
     return run
 
 

@@ -96,3 +96,29 @@ def test_a_plan_that_has_changed_is_refused(engine: DuckDBEngine) -> None:
     with pytest.raises(EngineError, match="cached plan must not change result type") as caught:
         prepared.execute(())
     assert (caught.value.sqlstate, caught.value.routine) == ("0A000", "RevalidateCachedQuery")
+
+
+def test_what_is_recalled_is_bounded_in_size(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("febe.engines.duckdb.engine._RECALLED_SIZE", 1000)
+    session = opened(engine)
+    texts = [f"select {number} as {'a' * 300}" for number in range(4)]
+    for text in texts[:3]:
+        session.prepare(text, ())
+    assert all(session.recall(text, ()) for text in texts[:3])
+    session.prepare(texts[3], ())
+    assert [session.recall(text, ()) is not None for text in texts] == [False, False, False, True]
+    long = f"select 1 as {'a' * 1000}"
+    assert session.prepare(long, ()) and session.recall(long, ()) is None
+
+
+def test_a_statement_understood_anew_counts_once(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("febe.engines.duckdb.engine._RECALLED_SIZE", 1000)
+    session = opened(engine)
+    text = f"select 1 as {'a' * 300}"
+    for _ in range(5):
+        session.prepare(text, ())
+        session.prepare("select 2", ())
+        do(session, "create or replace table t (a int)")
+    session.prepare("select 2", ())
+    session.prepare(text, ())
+    assert session.recall("select 2", ()) and session.recall(text, ())

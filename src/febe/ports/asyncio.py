@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from febe.flows.port import READY
 from febe.ports.encryption import Encryptable
@@ -50,6 +50,44 @@ class AsyncioSignal:
         """Let the waiter go on."""
         if not self._future.done():
             self._future.set_result(None)
+
+
+class _Work(Generic[T]):
+    """A call that a thread makes, and the future that its end is told to: less than an executor's two futures cost."""
+
+    __slots__ = ("_args", "_call", "_loop", "_value", "done", "error", "waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[..., T], args: tuple[Any, ...]) -> None:
+        self._loop = loop
+        self._call = call
+        self._args = args
+        self.error: BaseException | None = None
+        self.done = False
+        self.waiter: asyncio.Future[None] = loop.create_future()
+
+    def __call__(self) -> None:
+        """Make the call; in the thread."""
+        try:
+            self._value = self._call(*self._args)
+        except BaseException as error:
+            # without this frame, which would hold this object, which holds the error
+            self.error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self.done = True
+        if not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def result(self) -> T:
+        """What the call gave, once.  Errors: what it raised."""
+        if self.error is None:
+            return self._value
+        try:
+            raise self.error
+        finally:
+            self.error = None  # whose traceback holds this object from now on
 
 
 class AsyncioPort(Encryptable, asyncio.Protocol):
@@ -220,25 +258,22 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         if self._ended is not None and not self._received:
             raise self._lost()
         self._running = True
-        working = self._loop.run_in_executor(_threads(), call, *args)
+        work = _Work(self._loop, call, args)
+        _threads().submit(work)
         try:
-            result = await asyncio.shield(working)
+            await work.waiter
         except asyncio.CancelledError:
-            while not working.done():
+            while not work.done:
                 self._interrupt()
+                work.waiter = self._new_future()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait((working,), timeout=INTERRUPT_SECONDS)
-            working.exception()
-            raise
-        except Exception:
-            if self._closed.done():
-                raise self._lost() from None
+                    await asyncio.wait((work.waiter,), timeout=INTERRUPT_SECONDS)
             raise
         finally:
             self._running = False
-        if self._closed.done():
+        if self._closed.done() and isinstance(work.error, Exception | None):
             raise self._lost()
-        return result
+        return work.result()
 
     async def finish(self, call: Callable[[], T]) -> T:
         """Make a last call in a thread, whether the peer is there or not, and to its end."""

@@ -20,6 +20,9 @@ PIECE_ROWS = 4096
 PIECE_BYTES = 1 << 18
 """How many rows and about how many bytes are encoded before they are sent."""
 
+WAIT_BYTES = 8192
+"""What waits for more rows before it is sent, as in PostgreSQL (pqcomm.c, PQ_SEND_BUFFER_SIZE)."""
+
 Formats = tuple[int, ...]
 """One format code a column: 0 text, 1 binary."""
 
@@ -99,8 +102,6 @@ class _Rows:
 class _Arrow:
     """An Arrow stream."""
 
-    ended = False
-
     def __init__(self, stream: ArrowStream, columns: Sequence[Column], formats: Formats, result: Result) -> None:
         # ctypes is loaded by who serves Arrow only
         from febe.types import arrow
@@ -113,8 +114,32 @@ class _Arrow:
         self._encoder = arrow.ArrowEncoder(arrow.plans_for(self._reader.schema, formats, sent))
         self._batch: arrow.RecordBatch | None = None
         self._next = 0
+        self._ahead: Exception | None = None
+        self.ended = False
 
     def pull(self, most: int) -> tuple[bytes | bytearray, int]:
+        if self._ahead is not None:
+            raise self._ahead
+        if not self._find():
+            return b"", 0
+        assert self._batch is not None
+        start = self._next
+        stop = min(start + most, self._batch.length) if most else self._batch.length
+        try:
+            encoded, self._next = self._encoder.encode_some(self._batch, start, stop, PIECE_BYTES)
+        except ValueEncodeError as error:
+            raise _unsendable(self._columns, error) from error
+        data, rows = self._recode(encoded) if self._recode is not None else encoded, self._next - start
+        if len(data) < WAIT_BYTES and rows != most:
+            # The way here costs more than to see whether this is all.
+            try:
+                self._find()
+            except Exception as error:
+                self._ahead = error
+        return data, rows
+
+    def _find(self) -> bool:
+        """Have a batch with rows that have not been given; False, and `ended`: there is none."""
         while self._batch is None or self._next >= self._batch.length:
             if self._batch is not None:
                 self._batch.release()
@@ -126,14 +151,9 @@ class _Arrow:
                     raise self._failure(str(error.strerror or error)) from error
                 raise
             if self._batch is None:
-                return b"", 0
-        start = self._next
-        stop = min(start + most, self._batch.length) if most else self._batch.length
-        try:
-            data, self._next = self._encoder.encode_some(self._batch, start, stop, PIECE_BYTES)
-        except ValueEncodeError as error:
-            raise _unsendable(self._columns, error) from error
-        return self._recode(data) if self._recode is not None else data, self._next - start
+                self.ended = True
+                return False
+        return True
 
     def close(self) -> None:
         if self._batch is not None:

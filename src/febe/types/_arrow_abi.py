@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 
 
 class Schema(ctypes.Structure):
@@ -66,8 +67,13 @@ READ = 0x100
 EMPTY = memoryview(b"")
 
 
+# The functions of one producer's streams are the same ones.
+get = lru_cache(64)(GET)
+_release = lru_cache(64)(RELEASE)
+
+
 def release(thing: Schema | Array | Stream) -> None:
     """Give back what a structure holds, unless that was done or it moved."""
     if thing.release:
-        RELEASE(thing.release)(ctypes.addressof(thing))
+        _release(thing.release)(ctypes.addressof(thing))
         thing.release = None  # a producer that forgot to

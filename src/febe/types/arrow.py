@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,7 +15,18 @@ from typing import Any, Protocol
 
 from febe._kernel.arrow import ArrowEncoder
 from febe._kernel.plan import ArrowValueError, Plan
-from febe.types._arrow_abi import EMPTY, GET, LAST_ERROR, READ, Array, Schema, Stream, capsule_pointer, memory, release
+from febe.types._arrow_abi import (
+    EMPTY,
+    LAST_ERROR,
+    READ,
+    Array,
+    Schema,
+    Stream,
+    capsule_pointer,
+    get,
+    memory,
+    release,
+)
 from febe.types._arrow_plans import plan_for
 
 __all__ = [
@@ -23,8 +35,10 @@ __all__ = [
     "ArrowError",
     "ArrowField",
     "ArrowReader",
+    "ArrowSource",
     "ArrowStreamable",
     "ArrowValueError",
+    "MovedSource",
     "RecordBatch",
     "encoder_for",
     "plans_for",
@@ -247,6 +261,56 @@ def _read_batch(array: Array, schema: list[ArrowField]) -> RecordBatch:
     return batch
 
 
+class ArrowSource(ABC):
+    """A stream by its functions (Arrow: "The C stream interface"), where both ends are in this process and in Python.
+
+    `schema_to` and `next_to` fill the structure at an address and give an errno; `last_error` says more.
+    """
+
+    @abstractmethod
+    def schema_to(self, out: int) -> int:
+        """get_schema."""
+
+    @abstractmethod
+    def next_to(self, out: int) -> int:
+        """get_next."""
+
+    @abstractmethod
+    def last_error(self) -> str | None:
+        """get_last_error."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release it; may be called again."""
+
+
+class MovedSource(ArrowSource):
+    """A stream moved out of its capsule, whoever made it.  Errors: ArrowError when it was taken or released before."""
+
+    def __init__(self, capsule: object) -> None:
+        origin = Stream.from_address(capsule_pointer(capsule, b"arrow_array_stream"))
+        if not origin.release:
+            raise ArrowError("the stream was already taken or released")
+        # Moving is copying and marking the source as released (Arrow: "Moving an array").
+        self.stream = Stream.from_buffer_copy(origin)
+        origin.release = None
+        self._at = ctypes.addressof(self.stream)
+
+    def schema_to(self, out: int) -> int:
+        return int(get(self.stream.get_schema)(self._at, out))
+
+    def next_to(self, out: int) -> int:
+        return int(get(self.stream.get_next)(self._at, out))
+
+    def last_error(self) -> str | None:
+        function = self.stream.get_last_error
+        text = LAST_ERROR(function)(self._at) if function else None
+        return text.decode("utf-8", "replace") if text else None
+
+    def close(self) -> None:
+        release(self.stream)
+
+
 class ArrowReader:
     """Iterates over the record batches of a stream, which it owns and releases.
 
@@ -254,15 +318,10 @@ class ArrowReader:
     Errors: `ArrowError`.
     """
 
-    def __init__(self, capsule: object) -> None:
-        source = Stream.from_address(capsule_pointer(capsule, b"arrow_array_stream"))
-        if not source.release:
-            raise ArrowError("the stream was already taken or released")
+    def __init__(self, source: ArrowSource) -> None:
         self.schema: list[ArrowField] = []
-        # Moving is copying and marking the source as released (Arrow: "Moving an array").
-        self._stream = Stream()
-        ctypes.memmove(ctypes.addressof(self._stream), ctypes.addressof(source), ctypes.sizeof(Stream))
-        source.release = None
+        self._source = source
+        self._open = True
         try:
             self.schema = self._read_schema()
         except BaseException:
@@ -271,7 +330,7 @@ class ArrowReader:
 
     def _read_schema(self) -> list[ArrowField]:
         schema = Schema()
-        self._call(self._stream.get_schema, schema)
+        self._check(self._source.schema_to(ctypes.addressof(schema)))
         try:
             if schema.format != b"+s":
                 raise ArrowError(f"a stream of format {schema.format!r}, not of record batches")
@@ -279,28 +338,26 @@ class ArrowReader:
         finally:
             release(schema)
 
-    def _call(self, function: int, target: Schema | Array) -> None:
-        stream = ctypes.addressof(self._stream)
-        code = GET(function)(stream, ctypes.addressof(target))
+    def _check(self, code: int) -> None:
         if code:
-            message = LAST_ERROR(self._stream.get_last_error)(stream) if self._stream.get_last_error else None
-            raise ArrowError(code, message.decode("utf-8", "replace") if message else os.strerror(code))
+            raise ArrowError(code, self._source.last_error() or os.strerror(code))
 
     def __iter__(self) -> Iterator[RecordBatch]:
         return self
 
     def __next__(self) -> RecordBatch:
-        if not self._stream.release:
+        if not self._open:
             raise StopIteration
         array = Array()
-        self._call(self._stream.get_next, array)
+        self._check(self._source.next_to(ctypes.addressof(array)))
         if not array.release:
             raise StopIteration
         return _read_batch(array, self.schema)
 
     def close(self) -> None:
         """Release the stream; may be called again."""
-        release(self._stream)
+        self._open = False
+        self._source.close()
 
     def __enter__(self) -> ArrowReader:
         return self
@@ -309,16 +366,17 @@ class ArrowReader:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_stream"):
-            self.close()
+        self.close()
 
 
 def read_stream(source: Any) -> ArrowReader:
-    """Read what has `__arrow_c_stream__`, or the capsule that it gives.
+    """Read what has `__arrow_c_stream__`, the capsule that it gives, or an `ArrowSource`.
 
     Errors: `ArrowError`; what the producer itself raises.
     """
-    return ArrowReader(source.__arrow_c_stream__() if hasattr(source, "__arrow_c_stream__") else source)
+    if not isinstance(source, ArrowSource):
+        source = MovedSource(source.__arrow_c_stream__() if hasattr(source, "__arrow_c_stream__") else source)
+    return ArrowReader(source)
 
 
 def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> ArrowEncoder:

@@ -7,7 +7,7 @@ relation API does the same for what it can, and the rest is told apart by the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,21 @@ def stream(con: Connection, sql: str, values: Mapping[int, Any], rows: int) -> o
         executed: Any = con.execute(sql, _named(values))
         return executed.fetch_record_batch(rows).__arrow_c_stream__()
     return con.sql(sql).fetch_arrow_reader(rows).__arrow_c_stream__()
+
+
+def few(con: Connection, statement: duckdb.Statement, values: Mapping[int, Any], types: Sequence[str],
+        most: int) -> list[tuple[Any, ...]] | None:
+    """Run a query and give its rows as Python values; None, and nothing open, when there are more than `most` or when
+    its columns have other types.
+    """
+    con.execute(statement, _named(values) if values else None)
+    rows: list[tuple[Any, ...]] = con.fetchmany(most + 1)
+    if len(rows) > most or [str(column[1]) for column in con.description or ()] != types:
+        # 1.x lets go of it by itself when the next statement runs
+        if hasattr(con, "abort"):
+            con.abort()
+        return None
+    return rows
 
 
 def relation(con: Connection, sql: str, values: Mapping[int, Any]) -> duckdb.DuckDBPyRelation:

@@ -196,8 +196,8 @@ def _failed() -> EngineError:
                        hint="In a moment you should be able to reconnect to the database and repeat your command.")
 
 
-_RECALLED = 256
-"""How many statements a session recalls."""
+_RECALLED, _RECALLED_SIZE = 256, 1 << 20
+"""How many statements a session recalls, and of how many characters together."""
 _NOTHING: tuple[None, None] = None, None
 
 
@@ -219,7 +219,7 @@ class DuckDBSession(EngineSession):
         self._open: ResultStream | None = None
         self._savepoints: dict[str, int] = {}
         self._recalled: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, int] | None, Prepared | None]] = {}
-        self._generation = 0
+        self._recalled_size = self._generation = 0
         self._changes_catalog = self._in_transaction = False
         self.written = 0
         """How many statements that write have been run in this transaction."""
@@ -230,10 +230,19 @@ class DuckDBSession(EngineSession):
         if found is None:
             epoch = self.epoch
             found = self._understand(sql, parameter_types)
-            if len(self._recalled) >= _RECALLED:
-                self._recalled.clear()
-            self._recalled[sql, tuple(parameter_types)] = epoch, found
+            self._remember(sql, tuple(parameter_types), epoch, found)
         return found
+
+    def _remember(self, sql: str, types: tuple[int, ...], epoch: tuple[int, int], found: Prepared) -> None:
+        if (sql, types) not in self._recalled:
+            size = len(sql) + len(types)
+            if len(self._recalled) >= _RECALLED or self._recalled_size + size > _RECALLED_SIZE:
+                self._recalled.clear()
+                self._recalled_size = 0
+            if size > _RECALLED_SIZE:
+                return
+            self._recalled_size += size
+        self._recalled[sql, types] = epoch, found
 
     def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:
         """A statement of before, when nothing has changed the catalog since."""
@@ -422,12 +431,15 @@ class DuckDBSession(EngineSession):
             self._con.interrupt()
             self._con.close()
 
-    def streaming(self, capsule: object) -> ResultStream:
-        """A result that has the connection until it is read to its end, closed or moved."""
+    def streaming(self, capsule: object, on_last: Callable[[int], None] | None = None) -> ResultStream:
+        """A result that has the connection until it is read to its end, closed or moved.
+
+        `on_last` is told how many rows there were, if they are all read.
+        """
         def ended() -> None:
             if self._open is stream:
                 self._open = None
-        stream = ResultStream(capsule, ended)
+        stream = ResultStream(capsule, ended, on_last)
         self._open = stream
         return stream
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +19,7 @@ from febe.engines.duckdb.types import (
     Announced,
     announced,
     batch_rows,
+    is_simple,
     parameter_cast,
     parameter_oid,
 )
@@ -36,6 +39,9 @@ _UNCAST = {oids.NUMERIC: "DECIMAL(4, 1)"}
 _OUR_CAST = re.compile(r"CAST\(\$(\d+) AS [^()]*(?:\([^()]*\))?\)")
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "COPY", "ATTACH", "EXPORT", "INSTALL",
             "LOAD", "SET", "PRAGMA", "CALL", "IMPORT")
+
+FEW, SOON = 64, 0.01
+"""At most how many rows, in how many seconds, are fetched as Python values."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,13 +70,21 @@ class Statement(Prepared):
         self._loose = loose or {}
         self._text = _cast(sql, at, self._casts)
         self._fetched: tuple[Announced, ...] = ()
+        self._types: list[str] = []
+        self._batch_rows = 0
+        self._may_be_brief = self._is_brief = False
+        self._parsed: duckdb.Statement | None = None
         self._tag = "" if kind == "CREATE" else statements.tag(kind, sql)
         self.parameters = types
         self.epoch = context.session.epoch
 
     def describe(self, names: Sequence[str], types: Sequence[str]) -> None:
         """Announce the columns."""
+        self._types = list(types)
         self._fetched = tuple(announced(one) for one in types)
+        self._batch_rows = batch_rows([one.type_oid for one in self._fetched])
+        self._may_be_brief = (_driver.HAS_BIND and self._kind == "SELECT" and not self.writes and not self._loose
+                              and all(map(is_simple, types)))
         self.columns = tuple(
             Column(name=name, type_oid=one.type_oid, type_modifier=-1 if self._loose else one.type_modifier)
             for name, one in zip(names, self._fetched, strict=True))
@@ -88,19 +102,38 @@ class Statement(Prepared):
                 changed = _driver.count(con, text.sql, given)
             tag = self._tag or statements.tag(self._kind, self._sql, created_from_query=changed is not None)
             return Result(tag=tag.replace("{}", str(changed or 0)))
-        query = self._kind == "SELECT"
-        sql, position = self._wrapped(text) if query else (text.sql, text.original)
-        with session.translated(sql, position):
-            if query:
+        sql, position = self._wrapped(text) if self._kind == "SELECT" else (text.sql, text.original)
+        try:
+            if self._kind != "SELECT":
+                stream = session.streaming(self._projected(_driver.relation(con, sql, given)).__arrow_c_stream__())
+            else:
                 if self.epoch != session.epoch:
                     self._check_unchanged(text.sql, given)
                     self.epoch = session.epoch
-                rows = batch_rows([column.type_oid for column in self.columns])
-                capsule = _driver.stream(con, sql, given, rows)
-            else:
-                capsule = self._projected(_driver.relation(con, sql, given)).__arrow_c_stream__()
-        return Result(arrow=session.streaming(capsule), tag=self._tag or statements.tag(self._kind, self._sql),
+                if self._is_brief and (rows := self._few(given)) is not None:
+                    return Result(rows=[rows] if rows else [], tag=self._tag)
+                began = time.perf_counter()
+                stream = session.streaming(_driver.stream(con, sql, given, self._batch_rows), partial(self._ran, began))
+        except duckdb.Error as error:
+            raise session.failure(str(error), sql, position) from error
+        return Result(arrow=stream, tag=self._tag or statements.tag(self._kind, self._sql),
                       failure=lambda message: session.failure(message, sql, position))
+
+    # Handing over an Arrow stream takes longer than a short query does.  The rows of one that gave few, and soon, when
+    # it last ran are fetched as Python values.  Should they be many this time, they are let go of, nothing having been
+    # sent, and the query begins again as a stream, now and from then on; so it must be one that changes nothing.
+
+    def _ran(self, began: float, rows: int) -> None:
+        """A stream has ended that began at this time and had so many rows."""
+        self._is_brief = self._may_be_brief and rows <= FEW and time.perf_counter() - began < SOON
+
+    def _few(self, given: Mapping[int, Any]) -> list[tuple[Any, ...]] | None:
+        if self._parsed is None:
+            self._parsed = self._context.con.extract_statements(self._text.sql)[0]
+        rows = _driver.few(self._context.con, self._parsed, given, self._types, FEW)
+        if rows is None:
+            self._may_be_brief = self._is_brief = False
+        return rows
 
     def _wrapped(self, text: Rewritten) -> tuple[str, Callable[[int], int | None]]:
         """The query with the columns that do not travel as they are cast; outer names do not matter, order is kept."""

@@ -17,6 +17,8 @@ from collections.abc import Callable
 import duckdb
 
 from febe.engines.duckdb import _driver
+from febe.types._arrow_abi import Stream
+from febe.types.arrow import ArrowSource, MovedSource
 
 _Next = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _LastError = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
@@ -28,13 +30,6 @@ _EIO, _EINVAL = 5, 22
 _ARRAY_RELEASE = 5 * 8 + 3 * ctypes.sizeof(ctypes.c_void_p)
 
 
-class _CStream(ctypes.Structure):
-    _fields_ = [("get_schema", ctypes.c_void_p), ("get_next", ctypes.c_void_p), ("get_last_error", ctypes.c_void_p),
-                ("release", ctypes.c_void_p), ("private_data", ctypes.c_void_p)]
-
-
-_get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
-_get_pointer.restype, _get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 _new_capsule = ctypes.pythonapi.PyCapsule_New
 _new_capsule.restype, _new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 # a capsule's destructor gets an object whose count is zero already: never as a Python object
@@ -42,33 +37,9 @@ _dying_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ch
     ("PyCapsule_GetPointer", ctypes.pythonapi))
 
 
-class _Source:
-    """A stream of DuckDB's, moved out of its capsule."""
-
-    def __init__(self, capsule: object) -> None:
-        self.stream = _CStream()
-        origin = _get_pointer(capsule, _NAME)
-        ctypes.memmove(ctypes.byref(self.stream), origin, ctypes.sizeof(_CStream))
-        _CStream.from_address(origin).release = None
-
-    def schema(self, out: int) -> int:
-        return int(_Next(self.stream.get_schema)(ctypes.addressof(self.stream), out))
-
-    def next(self, out: int) -> int:
-        return int(_Next(self.stream.get_next)(ctypes.addressof(self.stream), out))
-
-    def error(self) -> str:
-        text = _LastError(self.stream.get_last_error)(ctypes.addressof(self.stream))
-        return ctypes.string_at(text).decode(errors="replace") if text else "unknown error"
-
-    def release(self) -> None:
-        if self.stream.release:
-            _Release(self.stream.release)(ctypes.addressof(self.stream))
-            self.stream.release = None
-
-    def capsule(self) -> object:
-        """A capsule for who takes the stream over at once, while this object lives."""
-        return _new_capsule(ctypes.addressof(self.stream), _NAME, None)
+def _capsule(stream: Stream) -> object:
+    """A capsule for who takes the stream over at once, while `stream` lives."""
+    return _new_capsule(ctypes.addressof(stream), _NAME, None)
 
 
 class _Held:
@@ -81,22 +52,28 @@ class _Held:
         return self._capsule
 
 
-class ResultStream:
-    """What `Result.arrow` is: read once, through the Arrow PyCapsule interface."""
+class ResultStream(ArrowSource):
+    """What `Result.arrow` is: read once, here or through the Arrow PyCapsule interface.
 
-    def __init__(self, capsule: object, on_end: Callable[[], None]) -> None:
-        self._source: _Source | None = _Source(capsule)
+    `rows` counts those that were read; `on_last` is called with their number when there are no more.
+    """
+
+    def __init__(self, capsule: object, on_end: Callable[[], None],
+                 on_last: Callable[[int], None] | None = None) -> None:
+        self._source: MovedSource | None = MovedSource(capsule)
+        self._on_last = on_last
+        self.rows = 0
         self._on_end = on_end
         self._failure: str | None = None
-        self._message = ctypes.create_string_buffer(0)
+        self.message = ctypes.create_string_buffer(0)
         self._spool: duckdb.DuckDBPyConnection | None = None
-        self._exported: _CStream | None = None
+        self._exported: Stream | None = None
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         if self._exported is not None:
             raise ValueError("the stream has been handed out already")
         key = next(_keys)
-        self._exported = _CStream(_CALLBACKS[0], _CALLBACKS[1], _CALLBACKS[2], _CALLBACKS[3], key)
+        self._exported = Stream(_CALLBACKS[0], _CALLBACKS[1], _CALLBACKS[2], _CALLBACKS[3], key)
         _live[key] = self
         return _new_capsule(ctypes.addressof(self._exported), _NAME, _DESTRUCTOR)
 
@@ -115,7 +92,7 @@ class ResultStream:
         if self._source is None:
             connection.close()
             return
-        rest = ResultStream(self._source.capsule(), self._on_end)
+        rest = ResultStream(_capsule(self._source.stream), self._on_end)
         self._source, self._spool = None, connection
         # Kept to the end: a capsule that DuckDB lets go of while it raises has its destructor run with the exception
         # set, which no Python code survives, and the exception is lost.
@@ -124,7 +101,7 @@ class ResultStream:
             connection.register("febe_rest", held)
             connection.execute("CREATE TEMP TABLE febe_spool AS FROM febe_rest")
             connection.unregister("febe_rest")
-            self._source = _Source(_driver.stream(connection, "FROM febe_spool", {}, rows))
+            self._source = MovedSource(_driver.stream(connection, "FROM febe_spool", {}, rows))
         except duckdb.Error as error:
             # told to the one who reads on, not to the statement that wanted the connection
             self._fail(rest.error or str(error))
@@ -140,7 +117,7 @@ class ResultStream:
         """Let go of the rows that were not read."""
         source, self._source = self._source, None
         if source is not None:
-            source.release()
+            source.close()
         if self._spool is not None:
             with contextlib.suppress(duckdb.Error):
                 self._spool.close()
@@ -156,7 +133,7 @@ class ResultStream:
         """get_schema of the exported stream."""
         if self._source is None:
             return _EINVAL
-        return self._source.schema(out)
+        return self._source.schema_to(out)
 
     def next_to(self, out: int) -> int:
         """get_next of the exported stream; gives the connection back as soon as the rows are at an end."""
@@ -165,17 +142,20 @@ class ResultStream:
         if self._source is None:
             ctypes.c_void_p.from_address(out + _ARRAY_RELEASE).value = None
             return 0
-        code = self._source.next(out)
+        code = self._source.next_to(out)
         if code:
-            self._fail(self._source.error())
+            self._fail(self._source.last_error() or "unknown error")
         elif ctypes.c_void_p.from_address(out + _ARRAY_RELEASE).value is None:
             self.close()
+            if self._on_last is not None:
+                self._on_last(self.rows)
+        else:
+            self.rows += ctypes.c_int64.from_address(out).value
         return code
 
-    def error_text(self) -> int:
+    def last_error(self) -> str:
         """get_last_error of the exported stream."""
-        self._message = ctypes.create_string_buffer((self._failure or "the result has been closed").encode())
-        return ctypes.addressof(self._message)
+        return self._failure or "the result has been closed"
 
     def __del__(self) -> None:
         self.close()
@@ -186,7 +166,7 @@ _live: dict[int, ResultStream] = {}
 
 
 def _key(address: int) -> int:
-    return _CStream.from_address(address).private_data or 0
+    return Stream.from_address(address).private_data or 0
 
 
 def _on_schema(stream: int, out: int) -> int:
@@ -198,12 +178,14 @@ def _on_next(stream: int, out: int) -> int:
 
 
 def _on_error(stream: int) -> int:
-    return _live[_key(stream)].error_text()
+    found = _live[_key(stream)]
+    found.message = ctypes.create_string_buffer(found.last_error().encode())
+    return ctypes.addressof(found.message)
 
 
 def _on_release(stream: int) -> None:
     found = _live.pop(_key(stream), None)
-    _CStream.from_address(stream).release = None
+    Stream.from_address(stream).release = None
     if found is not None:
         found.close()
 
@@ -211,7 +193,7 @@ def _on_release(stream: int) -> None:
 def _on_destroy(capsule: int) -> None:
     # a consumer that moved the stream out left `release` NULL (Arrow: "PyCapsule Interface", lifetime semantics)
     address = _dying_pointer(capsule, _NAME)
-    if address and _CStream.from_address(address).release:
+    if address and Stream.from_address(address).release:
         _on_release(address)
 
 

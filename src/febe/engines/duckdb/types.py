@@ -91,6 +91,18 @@ def _array(element: Announced, *, fixed: bool, element_type: str) -> Announced:
     return Announced(type_oid=oid, type_modifier=element.type_modifier, expression=expression)
 
 
+_SIMPLE = frozenset({"BOOLEAN", "TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT",
+                     "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "VARCHAR", "BLOB", "UUID"})
+
+
+def is_simple(duckdb_type: str) -> bool:
+    """Whether the client package's Python values of a type are sent as the type's Arrow values are.
+
+    Not so of dates and timestamps, which reach beyond Python's, and of what is cast.
+    """
+    return duckdb_type in _SIMPLE or _DECIMAL.fullmatch(duckdb_type) is not None
+
+
 UNKNOWN = "UNKNOWN"
 """What DuckDB calls the type of a parameter it cannot infer."""
 
