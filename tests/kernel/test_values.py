@@ -168,7 +168,8 @@ ALSO_WRITTEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value", "text"), ALSO_WRITTEN, ids=str)
+@pytest.mark.parametrize(("name", "value", "text"), ALSO_WRITTEN,
+                         ids=lambda part: str(bytes(part) if isinstance(part, memoryview) else part))
 def test_other_values(kernel: SimpleNamespace, name: str, value: object, text: bytes) -> None:
     assert kernel.encode.encode_value(FAMILIES[name], value) == text
     binary = kernel.encode.encode_value(FAMILIES[name] + 1, value)

@@ -59,8 +59,9 @@ def payloads(session: Session, upto: int) -> list[bytes]:
 
 
 def current_lsn(server: Postgres) -> int:
-    """The end of the server's log."""
+    """The end of the server's log, written out: what was committed asynchronously before is part of it."""
     with febe.connect(server.dsn()) as client:
+        client.execute("checkpoint")
         return parse_lsn(client.fetchval("select pg_current_wal_lsn()::text"))
 
 
@@ -80,6 +81,9 @@ def captured(server: Postgres, script: list[str], options: Mapping[str, str | No
 
 
 def logical(found: list[bytes]) -> list[bytes]:
-    """The messages of the plugin among payloads."""
+    """The messages of the plugin among payloads.
+
+    PostgreSQL 13 opens one for a transaction's origin and leaves it empty when it does not know the origin any more.
+    """
     made = [read_payload(STREAMING[Sender.BACKEND], body) for body in found]
-    return [payload.data for payload in made if isinstance(payload, XLogData)]
+    return [payload.data for payload in made if isinstance(payload, XLogData) and payload.data]

@@ -111,6 +111,8 @@ class Assembler:
                 self._keepalive(data, pos, after)
             elif self._raw:
                 self._take_raw(data, pos, after, out)
+            elif after == pos + _PAYLOAD:  # PostgreSQL 13 announces an origin before it finds that it was dropped
+                self._received(data, pos)
             elif self._spool is not None and data[pos + _PAYLOAD:pos + _PAYLOAD + 1] != b"E":
                 self._spool.add(data[pos:after])
                 self._received(data, pos)
