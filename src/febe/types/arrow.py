@@ -374,9 +374,11 @@ def read_stream(source: Any) -> ArrowReader:
 
     Errors: `ArrowError`; what the producer itself raises.
     """
-    if not isinstance(source, ArrowSource):
-        source = MovedSource(source.__arrow_c_stream__() if hasattr(source, "__arrow_c_stream__") else source)
-    return ArrowReader(source)
+    # under another name: a producer that only the caller's expression holds lives on until the schema is read
+    found = source
+    if not isinstance(found, ArrowSource):
+        found = MovedSource(found.__arrow_c_stream__() if hasattr(found, "__arrow_c_stream__") else found)
+    return ArrowReader(found)
 
 
 def encoder_for(schema: Sequence[ArrowField], formats: Sequence[int], type_oids: Sequence[int]) -> ArrowEncoder:
