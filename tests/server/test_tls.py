@@ -12,11 +12,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
 
 import febe
 from febe.errors import EncryptionError
 from febe.protocol.startup import SSLRequest, StartupMessage
 from febe.server import Listener, ServerTLS
+from febe.server.catalog import Catalog
 from tests.peers import febe_server as febe_servers
 from tests.peers.certificates import KINDS, Authority, Pair
 from tests.server.listening import Raw, fatal, listening
@@ -220,3 +222,23 @@ def test_febe_serve_refuses_half_a_configuration(localhost: Pair) -> None:
     with pytest.raises(febe_servers.StartFailed, match="needs both --tls-cert and --tls-key"), \
             febe_servers.running(options=["--tls-cert", str(localhost.certificate)]):
         pass
+
+
+def test_sessions_say_how_they_are_encrypted(authority: Authority, localhost: Pair) -> None:
+    somebody = authority.pair("ada")
+    tls = ServerTLS(certificate=localhost.certificate, key=localhost.key, client_ca=authority.root)
+    asked = "select ssl, version, bits > 0, client_dn, client_serial is not null, issuer_dn is not null " \
+            "from pg_stat_ssl where pid = pg_backend_pid()"
+    with listening(Catalog(Script()), tls=tls) as listener:
+        for options, expected in (
+                ({"sslmode": "disable"}, (False, None, None, None, False, False)),
+                ({"sslmode": "require"}, (True, "TLSv1.3", True, None, False, False)),
+                ({"sslmode": "require", "sslcert": somebody.certificate, "sslkey": somebody.key},
+                 (True, "TLSv1.3", True, "/CN=ada", True, True))):
+            with psycopg.connect(conninfo(listener, **options), autocommit=True) as connection:
+                assert connection.execute(asked).fetchone() == expected
+                told, = connection.execute("select client_serial from pg_stat_ssl").fetchone() or (None,)
+                assert connection.execute("show ssl").fetchone() == ("on",)
+            serial = x509.load_pem_x509_certificate(somebody.certificate.read_bytes()).serial_number
+            if "sslcert" in options:
+                assert told == serial

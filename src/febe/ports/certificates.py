@@ -12,7 +12,7 @@ from febe.flows.port import Certificate
 from febe.protocol.errors import EncryptionError
 
 # The short names of RFC 4514, section 3, and of OpenSSL where a name is not in that list.
-_SHORT = {
+SHORT = {
     "commonName": "CN", "countryName": "C", "localityName": "L", "stateOrProvinceName": "ST", "streetAddress": "street",
     "organizationName": "O", "organizationalUnitName": "OU", "domainComponent": "DC", "userId": "UID",
     "surname": "SN", "givenName": "GN",
@@ -33,7 +33,7 @@ def certificate_of(found: Mapping[str, Any]) -> Certificate:
                 raise EncryptionError("SSL certificate's name contains embedded null")
             if name == "commonName" and common_name is None:
                 common_name = value
-            pairs.append(f"{_SHORT.get(name, name)}={_escaped(value)}")
+            pairs.append(f"{SHORT.get(name, name)}={_escaped(value)}")
         parts.append("+".join(pairs))
     return Certificate(subject=",".join(reversed(parts)), common_name=common_name)
 

@@ -4,7 +4,7 @@ System")."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -32,6 +32,9 @@ class Backend:
     query: str = ""
     rows: int = 0
     """How many rows the current or last statement has sent or taken so far."""
+    security: Mapping[str, object] = field(default_factory=dict)
+    """How the connection is encrypted, and as whom the client proved itself by that, by the columns of
+    pg_stat_get_activity; empty in clear."""
     progress: Callable[[], float | None] = field(default=lambda: None, repr=False)
     """How much of the current statement is done, from 0 to 1, where that is known.  From any thread."""
 

@@ -16,7 +16,7 @@ from febe.server import sql
 from febe.server.activity import Backend
 from febe.server.engine import EngineError, EngineSession, Prepared
 from febe.server.large_objects import LargeObjectSession
-from febe.server.locks import LockOwner
+from febe.server.locks import Lock, LockOwner
 from febe.server.notifications import Mailbox
 from febe.server.parameters import Parameters
 from febe.server.portals import Portal, Portals
@@ -51,7 +51,7 @@ class Books:
         self.portals = Portals()
         self.transaction = Transaction(engine, self)
         self.mailbox = Mailbox(self.shared.notifications, self.notified)
-        self.locks = LockOwner(self.shared.locks)
+        self.locks = LockOwner(self.shared.locks, lambda: self.process_id)
         self.large_objects = LargeObjectSession(self.shared.large_objects)
         self.effects = False
         self.types_given: Sequence[int] = ()
@@ -174,6 +174,10 @@ class Books:
     def activity(self) -> list[Backend]:
         """Every session of the server (pg_stat_activity)."""
         return self.shared.activity.all()
+
+    def advisory_locks(self) -> list[Lock]:
+        """Every advisory lock of the server's (pg_locks)."""
+        return self.shared.locks.all()
 
     def channels(self) -> list[str]:
         """What the session listens to (pg_listening_channels)."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from febe.server.activity import Backend
     from febe.server.catalog.description import Database
+    from febe.server.locks import Lock
     from febe.server.portals import Portal
     from febe.server.statements import Statement
     from febe.types.arrow_rows import ArrowBatch, ArrowOptions
@@ -81,6 +82,10 @@ class SessionFacts(Protocol):
 
     def activity(self) -> Sequence[Backend]:
         """Every session of the server (pg_stat_activity)."""
+        ...
+
+    def advisory_locks(self) -> Sequence[Lock]:
+        """Every advisory lock of the server's (pg_locks)."""
         ...
 
     def channels(self) -> Sequence[str]:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from febe.server.engine import EngineError
 
 Key = tuple[int, ...]
 """One int8 or two int4: two spaces that do not meet."""
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Lock:
+    """One row of pg_locks."""
+
+    key: Key
+    process_id: int
+    shared: bool
+    granted: bool
 
 
 class Locks:
@@ -54,6 +65,15 @@ class Locks:
             self._changed.notify_all()
             return True
 
+    def all(self) -> list[Lock]:
+        """Those that are held, and those that somebody waits for."""
+        with self._changed:
+            held = [(key, owner, shared, True) for key, owners in self._held.items()
+                    for owner, counts in owners.items() for shared in (False, True) if counts[shared]]
+            wanted = [(key, owner, shared, False) for owner, (key, shared) in self._wanted.items()]
+        return [Lock(key=key, process_id=owner.process_id, shared=shared, granted=granted)
+                for key, owner, shared, granted in (*held, *wanted)]
+
     def wake(self) -> None:
         """Have who waits look whether it was cancelled."""
         with self._changed:
@@ -81,9 +101,15 @@ class Locks:
 class LockOwner:
     """The locks of one session: each entry is a key, whether it is shared, and whether it ends with the transaction."""
 
-    def __init__(self, shared: Locks) -> None:
+    def __init__(self, shared: Locks, session: Callable[[], int] = lambda: 0) -> None:
         self._locks = shared
+        self._session = session
         self._taken: list[tuple[Key, bool, bool]] = []
+
+    @property
+    def process_id(self) -> int:
+        """The session's."""
+        return self._session()
 
     def acquire(self, key: Key, *, shared: bool, transaction: bool, wait: bool, cancelled: Callable[[], bool]) -> bool:
         """Take a lock; see `Locks.acquire`."""

@@ -28,6 +28,7 @@ from febe.server.engine import Client, EngineError, EngineSession
 from febe.server.gate import Gate
 from febe.server.limits import FatalError
 from febe.server.parameters import Parameter, parse_boolean, parse_options, printable
+from febe.server.secured import secured
 from febe.server.service import Service
 from febe.server.session import Session
 from febe.server.telemetry.logs import FACTS, about
@@ -195,6 +196,9 @@ class Visit:
             key = service.keys.issue(version, session.cancel, process_id=session.process_id)
             process_id = key.process_id
             port.interrupt = session.cancel
+            session.parameters.note("max_connections", str(service.limits.max_connections))
+            session.parameters.note("ssl", "off" if service.tls is None else "on")
+            session.backend.security = secured(port.layer, system_user)
             session.backend.client_address = self._address
             session.backend.client_port = port.extra("peername")[1] if self._address is not None else -1
             port.set_deadline(None)

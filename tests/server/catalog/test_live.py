@@ -12,6 +12,42 @@ from febe.server.catalog import Catalog
 from tests.server.listening import listening
 
 
+def test_a_servers_roles_are_its_own() -> None:
+    with listening(Catalog(DuckDBEngine())) as listener, psycopg.connect(
+            f"host=127.0.0.1 port={listener.port} user=ann dbname=demo") as connection:
+        found = connection.execute("select rolname from pg_roles where rolname !~ '^pg_'").fetchall()
+        assert sorted(found) == [("ann",), ("postgres",)]
+
+
+def test_advisory_locks_are_listed() -> None:
+    with listening(Catalog(DuckDBEngine())) as listener:
+        dsn = f"host=127.0.0.1 port={listener.port} user=ann dbname=demo"
+        with psycopg.connect(dsn, autocommit=True) as one, psycopg.connect(dsn, autocommit=True) as other:
+            one.execute("select pg_advisory_lock(4294967303), pg_advisory_lock_shared(1, -2)")
+            asked = ("select classid, objid, objsubid, mode, granted from pg_locks "
+                     f"where pid = {one.info.backend_pid} order by objid")
+            assert other.execute(asked).fetchall() == [
+                (1, 7, 1, "ExclusiveLock", True), (1, 4294967294, 2, "ShareLock", True)]
+            one.execute("select pg_advisory_unlock_all()")
+            assert other.execute("select count(*) from pg_locks").fetchall() == [(0,)]
+
+
+def test_a_transaction_has_one_number() -> None:
+    with listening(Catalog(DuckDBEngine())) as listener, psycopg.connect(
+            f"host=127.0.0.1 port={listener.port} user=ann dbname=demo", autocommit=True) as connection:
+        asked = "select pg_current_xact_id()::text::bigint, pg_backend_pid() > 0"
+
+        def number() -> int:
+            row = connection.execute(asked).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        with connection.transaction():
+            first = number()
+            assert number() == first
+        assert first < number() < number()
+
+
 def test_large_objects_are_listed(psql18: Path) -> None:
     with listening(Catalog(DuckDBEngine())) as listener:
         dsn = f"host=127.0.0.1 port={listener.port} user=ann dbname=demo"

@@ -22,6 +22,8 @@ ITS_OWN = {
     "\\drds": "the search_path that the test sets",
     "\\dconfig server_version_num": "18.0 is announced, the peer is a later 18",
 }
+# Roles that the peer is made with for tests of authentication
+ROLES = re.compile(r"^(?:trust|password|md5|scram|scram_prepared|reject)\|.*\n", re.MULTILINE)
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 _MARK = "== the next command =="
 
@@ -31,7 +33,7 @@ def said(psql: Path, place: Place) -> dict[str, str]:
     script = "".join(f"\\echo {_MARK}\n{command}\n" for command in COMMANDS)
     done = subprocess.run([psql, "-XA", place.dsn], input=script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, timeout=120, env=ENVIRONMENT)
-    return dict(zip(COMMANDS, done.stdout.split(f"{_MARK}\n")[1:], strict=True))
+    return dict(zip(COMMANDS, ROLES.sub("", done.stdout).split(f"{_MARK}\n")[1:], strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -83,11 +83,12 @@ QUERIES: dict[str, str] = {
         select n.nspname as schema, c.relname as name,
                case c.relkind when 'r' then 'TABLE' when 'p' then 'PARTITIONED TABLE' when 'v' then 'VIEW'
                     when 'f' then 'FOREIGN TABLE' when 'm' then 'MATERIALIZED VIEW' end as type,
-               d.description as description, case when c.reltuples < 0 then null end as estimated_row_count
+               d.description as description, stat.n_live_tup is not null as is_estimated
         from pg_catalog.pg_class as c
         inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
         left join pg_catalog.pg_description as d on c.oid = d.objoid and d.objsubid = 0
                   and d.classoid = 'pg_class'::regclass
+        left join pg_stat_user_tables as stat on n.nspname = stat.schemaname and c.relname = stat.relname
         where c.relnamespace = n.oid and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
               and c.relkind in ('r', 'p', 'v', 'f', 'm') and n.nspname = any(array['main', 'other'])
         order by 3, 1, 2""",
@@ -178,6 +179,52 @@ QUERIES: dict[str, str] = {
         select version() like 'PostgreSQL 18%' as known, current_database() as name, rolsuper is not null as told,
                pg_catalog.pg_is_in_recovery() as inrecovery
         from pg_catalog.pg_roles where rolname = current_user""",
+    "pgadmin encryption": """
+        select a.usename = current_user, coalesce(s.ssl, false), coalesce(g.gss_authenticated, false),
+               coalesce(g.encrypted, false)
+        from pg_stat_activity a left join pg_stat_ssl s on s.pid = a.pid left join pg_stat_gssapi g on g.pid = a.pid
+        where a.pid = pg_backend_pid()""",
+    "pgadmin dashboard": """
+        select (select count(*) > 0 from pg_stat_activity) as sessions,
+               (select sum(numbackends) > 0 from pg_stat_database) as backends,
+               (select count(*) >= 0 from pg_locks where locktype = 'advisory') as locks,
+               current_setting('max_connections')::int as most""",
+    # DataGrip: where the server is in time, what is locked, and what has changed since it last looked
+    "datagrip transaction": """
+        select case when pg_catalog.pg_is_in_recovery() then null
+               else (pg_catalog.txid_current() % 4294967296)::varchar::bigint end > 2 as known""",
+    "datagrip locks": """
+        select count(*) from (select l.transactionid::varchar::bigint as transaction_id from pg_catalog.pg_locks l
+        where l.transactionid is not null and l.pid <> l.pid
+        order by pg_catalog.age(l.transactionid) desc limit 1) as x""",
+    "datagrip schemas": """
+        select n.nspname as name, d.description, pg_catalog.pg_get_userbyid(n.nspowner) as "owner",
+               n.xmin is not null as known
+        from pg_catalog.pg_namespace n left join pg_catalog.pg_description d on n.oid = d.objoid
+        where nspname in ('main', 'other')
+        order by case when nspname = pg_catalog.current_schema() then -1 else 1 end""",
+    "datagrip tables": """
+        select t.relkind as table_kind, t.relname as table_name, t.reltablespace, t.reloptions, t.relpersistence,
+               (select pg_catalog.array_agg(inhparent::bigint order by inhseqno)::varchar from pg_catalog.pg_inherits
+                where t.oid = inhrelid) as ancestors, t.relispartition as is_partition,
+               pg_catalog.pg_get_partkeydef(t.oid) as partition_key,
+               pg_catalog.pg_get_expr(t.relpartbound, t.oid) as partition_expression,
+               pg_catalog.pg_get_userbyid(t.relowner) as "owner"
+        from pg_catalog.pg_class t where relnamespace = 'main'::regnamespace and relkind in ('r', 'm', 'v', 'f', 'p')
+             and pg_catalog.age(t.xmin) <= 2147483647 order by table_kind, table_name""",
+    "datagrip columns": """
+        with t as (select distinct t.oid as table_id, t.relname as table_name
+                   from pg_catalog.pg_class t, pg_catalog.pg_attribute a
+                   where t.relnamespace = 'main'::regnamespace and t.relkind in ('r', 'm', 'v', 'f', 'p')
+                         and pg_catalog.age(a.xmin) <= 2147483647 and a.attrelid = t.oid)
+        select t.table_name, c.attnum as column_position, c.attname as column_name, c.atttypmod as type_mod,
+               c.attndims as dimensions_number, pg_catalog.format_type(c.atttypid, c.atttypmod) as type_spec,
+               c.attnotnull as mandatory, pg_catalog.pg_get_expr(d.adbin, t.table_id) is not null as has_default,
+               not c.attislocal as column_is_inherited, c.attfdwoptions as options, c.attisdropped,
+               c.attidentity as identity_kind, c.attgenerated as generated
+        from t join pg_catalog.pg_attribute c on t.table_id = c.attrelid
+        left join pg_catalog.pg_attrdef d on (c.attrelid, c.attnum) = (d.adrelid, d.adnum)
+        where attnum > 0 order by table_name, attnum""",
     # asyncpg's introspection of types, recursive and by array
     "asyncpg types": """
         with recursive typeinfo_tree(oid, ns, name, kind, basetype, elemtype, elemdelim, range_subtype,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from febe.server.catalog import builtin, errors
@@ -138,7 +139,8 @@ def _example(kind: str | None, inferred: str) -> Any:
 
 def _agrees(kind: str, bound: str) -> bool:
     kept = builtin.kept_as(kind)
-    return kept == bound or bound in ('"NULL"', "NULL") or (kept.startswith("DECIMAL") and bound.startswith("DECIMAL"))
+    return (kept == bound or bound in ('"NULL"', "NULL") or (kind == "numeric" and bound == "VARCHAR")
+            or (kept.startswith("DECIMAL") and bound.startswith("DECIMAL")))
 
 
 def _kind_of(bound: str) -> str:
@@ -170,6 +172,8 @@ def _maker(kind: str | None, names: dict[int, str]) -> Any:
         return name
     if kind == "timestamptz":
         return _moment
+    if kind == "numeric":
+        return Decimal  # it may have been too long for a number there
     if kind is not None and element(kind) in REG:
         one = _maker(element(kind), names)
         return lambda values: [None if value is None else one(value) for value in values]

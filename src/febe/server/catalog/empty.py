@@ -27,6 +27,7 @@ EMPTY: dict[str, str] = {
     "pg_catalog.pg_stat_subscription": _NO_REPLICATION,
     "pg_catalog.pg_stat_subscription_stats": _NO_REPLICATION,
     "pg_catalog.pg_stat_wal_receiver": _NO_REPLICATION,
+    "pg_catalog.pg_timezone_abbrevs": "a zone goes by its name only",
     "information_schema.triggered_update_columns": "there are no triggers",
     "information_schema.triggers": "there are no triggers",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import threading
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _CHANGES = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:create|alter|drop|comment|attach|detach|use|rename|truncate|"
                       r"grant|revoke|refresh|cache|uncache|import|call|set|reset|load|execute|select\s+setval)\b",
                       re.IGNORECASE | re.DOTALL)
+_FIRST_TRANSACTION = 3
+"""transam.h, FirstNormalTransactionId."""
 _KEPT_SNAPSHOTS = 4
 _OID = re.compile(r"'(\d{4,10})'")
 _STAND_IN = "42000000"
@@ -54,6 +57,8 @@ class Catalog(Engine):
         self.translation = translation
         self.started = datetime.now(UTC)
         self.oids = Oids()
+        self.transactions = itertools.count(_FIRST_TRANSACTION)
+        """Numbers for transactions that ask for theirs."""
         self.changes = 0
         """How many statements may have changed the objects."""
         self._lock = threading.Lock()
@@ -113,6 +118,7 @@ class CatalogSession(EngineSession):
         self._own = 0
         self._in_block = False
         self._changed_in_block = False
+        self._number: int | None = None
         self._live = Live(self)
 
     # What the server calls
@@ -240,8 +246,14 @@ class CatalogSession(EngineSession):
         else:
             self._catalog.changes += 1
 
+    def transaction_number(self) -> int:
+        """The number of the transaction; a statement outside a block is one of its own."""
+        number = self._number if self._number is not None else next(self._catalog.transactions)
+        self._number = number if self._in_block else None
+        return number
+
     def _ended(self) -> None:
-        self._in_block = False
+        self._in_block, self._number = False, None
         if self._changed_in_block:
             self._changed_in_block = False
             self._catalog.changes += 1

@@ -23,8 +23,13 @@ _KNOWN = (
     (re.compile(r"Type with name (\S+) does not exist"), "42704", 'type "{}" does not exist'),
     (re.compile(r"[Cc]olumn \"([^\"]+)\" must appear in the GROUP BY"), "42803",
      'column "{}" must appear in the GROUP BY clause or be used in an aggregate function'),
+    (re.compile(r"Could not convert string '([^']*)' to UINT32"), "22P02", 'invalid input syntax for type oid: "{}"'),
+    (re.compile(r"Could not convert string '([^']*)' to INT64"), "22P02", 'invalid input syntax for type bigint: "{}"'),
     (re.compile(r"Could not convert string '([^']*)' to U?INT"), "22P02",
      'invalid input syntax for type integer: "{}"'),
+    (re.compile(r"syntax error at or near (\S+|\"[^\"]*\")"), "42601", "syntax error at or near {}"),
+    (re.compile(r"(syntax error at end of input)"), "42601", "{}"),
+    (re.compile(r"(LIMIT|OFFSET)[^\n]*cannot be negative"), "2201W", "{} must not be negative"),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from febe.server.catalog import builtin, functions, lookups
+from febe.server.catalog import builtin, functions, lookups, privileges
 from febe.server.catalog.nodes import (
     ARGUMENTS,
     SCHEMAS,
@@ -52,6 +52,10 @@ _TRUE_TYPES = {
 _ORDINARY = frozenset(("array_to_string", "array_upper", "array_lower", "array_length", "cardinality", "array_ndims",
                        "array_position", "quote_ident", "quote_literal", "quote_nullable", "string_to_array",
                        "parse_ident", "age", "array_out", "vector_out", "texticlike", "nameeq"))
+
+
+def _is_text(node: Node) -> bool:
+    return isinstance(node, exp.Literal) and bool(node.is_string)
 
 
 class Expressions(ABC):
@@ -169,6 +173,25 @@ class Expressions(ABC):
             return as_type(inner, "UINTEGER")
         return self.call(wanted, inner)
 
+    def inquiry(self, name: str, arguments: list[Node], kinds: list[str | None]) -> list[Node]:
+        """The arguments of has_..._privilege, with what they name looked up."""
+        asked, privilege = privileges.INQUIRIES[name], arguments[-1]
+        at = len(arguments) - 2 - asked.column
+        if at < 0:
+            return arguments
+        if isinstance(privilege, exp.Literal):
+            privileges.check_privileges(name, privilege.name)
+        found = list(arguments)
+        if asked.named in REG:
+            found[at] = self.to_reg(asked.named, arguments[at], kinds[at])
+        elif asked.named is not None and _is_text(arguments[at]):
+            found[at] = self.call(asked.named, arguments[at])
+        if asked.column and _is_text(arguments[at + 1]):
+            found[at + 1] = self.call("number_of_column", found[at], arguments[at + 1])
+        if at > 0 and _is_text(arguments[0]) and arguments[0].name != "public":
+            found[0] = self.to_reg("regrole", arguments[0], "text")
+        return found
+
     def call(self, name: str, *arguments: Node) -> Node:
         self.uses(functions.PREFIX + name)
         return exp.Anonymous(this=functions.PREFIX + name, expressions=[one.copy() for one in arguments])
@@ -205,9 +228,14 @@ class Expressions(ABC):
         if name in functions.MACROS:
             if name not in _ORDINARY:
                 self.system = True
+            if name in privileges.INQUIRIES:
+                arguments = self.inquiry(name, arguments, kinds)
             if name in functions.OF_RELATION:
                 arguments = [self.to_reg("regclass", arguments[0], kinds[0]), *arguments[1:]]
-            called = self.call(name, *arguments)
+            if name == "pg_get_serial_sequence" and all(map(_is_text, arguments)):
+                called = self.call("serial_sequence_of", self.to_reg("regclass", arguments[0], "text"), arguments[1])
+            else:
+                called = self.call(name, *arguments)
             node.replace(exp.Anonymous(this="unnest", expressions=[called]) if name in _SETS else called)
         elif name == "generate_subscripts" and kinds and kinds[0] in VECTORS:
             node.replace(as_type(exp.Sub(this=node.copy(), expression=exp.Literal.number(1)), "INTEGER"))

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import re
 
+from febe.server.catalog.privileges import PRIVILEGES
+from febe.server.catalog.statistics import STATISTICS
+
 PREFIX = "f_"
 PRETTY = 1
 """Stands for a class in febe_definition: constraints and views as they are shown pretty-printed."""
@@ -75,8 +78,6 @@ _MEMBER = ("CASE WHEN b IS NULL THEN NULL WHEN a::VARCHAR = b::VARCHAR THEN true
            "IS NOT NULL THEN a::VARCHAR::UINTEGER = 10 OR a::VARCHAR::UINTEGER >= 16384 ELSE "
            "NOT regexp_matches(lower(a::VARCHAR), '^pg_|^public$') END")
 _TABLE = "EXISTS (FROM pg_class k WHERE k.oid = a::UINTEGER AND k.relkind = 'r' AND k.oid >= 16384)"
-_MAY_WRITE = ("CASE WHEN {0} IS NULL THEN NULL ELSE getvariable('febe_writable') OR "
-              "NOT regexp_matches(upper({0}), 'INSERT|UPDATE|DELETE|TRUNCATE|CREATE|TRIGGER|MAINTAIN') END")
 
 # Of timestamp types the modifier is the precision; interval's has the fields in its upper half (timestamp.c).
 FORMAT_TYPE = """CASE WHEN a IS NULL THEN NULL ELSE coalesce((SELECT any_value(
@@ -153,7 +154,9 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "pg_get_function_sqlbody": [("a", _lookup("febe_signature", "a::UINTEGER", "febe_body"))],
     "pg_get_function_arg_default": [("a, b", "(SELECT any_value(k.value) FROM builtin.febe_argument k WHERE "
                                              "k.oid = a::UINTEGER AND k.number = b)")],
+    # no column has a sequence of its own
     "pg_get_serial_sequence": [("a, b", "NULL::VARCHAR")],
+    "serial_sequence_of": [("a, b", "CASE WHEN f_number_of_column(a, b) IS NULL THEN NULL ELSE NULL END::VARCHAR")],
     "pg_get_replica_identity_index": [("a", "NULL::UINTEGER")],
     "pg_table_is_visible": [("a", _VISIBLE.format("regclass"))],
     "pg_type_is_visible": [("a", _VISIBLE.format("regtype"))],
@@ -233,14 +236,7 @@ MACROS: dict[str, list[tuple[str, str]]] = {
                          "febe_e::VARCHAR), 'string_agg', ' '), '') END")],
     "acldefault": [("a, b", ACL_DEFAULT)],
     "pg_has_role": [("a, b", _TRUE.format("a")), ("a, b, c", _MEMBER)],
-    "has_table_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
-    "has_any_column_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
-    "has_column_privilege": [("a, b, c", _MAY_WRITE.format("c")), ("a, b, c, d", _MAY_WRITE.format("d"))],
-    "has_schema_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
-    "has_database_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
-    "has_sequence_privilege": [("a, b", _MAY_WRITE.format("b")), ("a, b, c", _MAY_WRITE.format("c"))],
-    **{f"has_{what}_privilege": [("a, b", _TRUE.format("a")), ("a, b, c", _TRUE.format("b"))] for what in (
-        "function", "language", "type", "tablespace", "foreign_data_wrapper", "server", "parameter")},
+    **PRIVILEGES,
     "row_security_active": [("a", "false")],
     "pg_ts_template_is_visible": [("a", "true")],
     # there are no partitions, and of any other relation this gives no rows (partitionfuncs.c)
@@ -255,6 +251,9 @@ MACROS: dict[str, list[tuple[str, str]]] = {
                              "i) AS k)")],
     "pg_trigger_depth": [("", "0")],
     "pg_current_xact_id_if_assigned": [("", "NULL::VARCHAR")],
+    "pg_current_xact_id": [("", "(SELECT any_value(febe_number)::VARCHAR FROM febe_transaction)")],
+    "txid_current_if_assigned": [("", "NULL::BIGINT")],
+    "txid_current": [("", "(SELECT any_value(febe_number) FROM febe_transaction)")],
     "aclexplode": [("a", ACL_EXPLODE)],
     "nameconcatoid": [("a, b", "left(a, 62 - length(b::VARCHAR)) || '_' || b::VARCHAR")],
     "_pg_char_max_length": [("a, b", "CASE WHEN b = -1 THEN NULL WHEN a IN (1042, 1043) THEN b - 4 WHEN a IN (1560, "
@@ -288,6 +287,7 @@ MACROS: dict[str, list[tuple[str, str]]] = {
     "parse_ident": [("a", "list_transform(regexp_extract_all(a, '\"[^\"]*\"|[^.]+'), lambda febe_e: CASE WHEN "
                           "febe_e[1] = '\"' THEN febe_e[2:-2] ELSE lower(trim(febe_e)) END)")],
     "texticlike": [("a, b", "a ILIKE b")], "nameeq": [("a, b", "a = b")],
+    **STATISTICS,
 }
 for _kind in REG_KINDS:
     MACROS[_kind] = [("a", _reg_in(_kind, *_MISSING[_kind]))]

@@ -52,9 +52,18 @@ class Live:
             channels = self.facts.channels() if self.facts is not None else ()
             _table(con, name, {"febe_key": "VARCHAR"}, [(channel,) for channel in channels])
             return
+        if name == "febe_backend":
+            _table(con, name, {"febe_o": "UINTEGER"}, [(row.get("datid"),) for row in self._activity()])
+            return
+        if name == "febe_transaction":
+            _table(con, name, {"febe_number": "BIGINT"}, [(self._session.transaction_number(),)])
+            return
         relation = builtin.relations()["pg_catalog", name]
-        columns = {column: builtin.kept_as(kind) for column, kind in relation.columns.items()}
+        # a serial number has up to 20 bytes (RFC 5280), more than the private database's numbers
+        columns = {column: "VARCHAR" if column == "client_serial" else builtin.kept_as(kind)
+                   for column, kind in relation.columns.items()}
         found = {"pg_settings": self._settings, "pg_stat_activity": self._activity,
+                 "pg_stat_ssl": self._tls, "pg_stat_gssapi": self._gss, "pg_locks": self._locks,
                  "pg_prepared_statements": self._prepared, "pg_cursors": self._cursors,
                  "pg_largeobject_metadata": self._large_objects}[name]()
         _table(con, name, columns, [tuple(row.get(column) for column in columns) for row in found])
@@ -85,6 +94,34 @@ class Live:
             "datname": one.database, "datid": self._session.oids.of("database", one.database),
             "client_addr": one.client_address, "backend_type": "client backend", "rows_sent": one.rows,
             "progress": one.progress()} for one in self.facts.activity()]
+
+    def _remote(self) -> list[Any]:
+        """Sessions that came over the network, of which alone the manual's views of encryption tell."""
+        return [] if self.facts is None else [one for one in self.facts.activity() if one.client_address is not None]
+
+    def _tls(self) -> list[dict[str, Any]]:
+        return [{"pid": one.process_id, "ssl": bool(one.security.get("ssl"))} | {
+            column: one.security.get(name) for column, name in (
+                ("version", "sslversion"), ("cipher", "sslcipher"), ("bits", "sslbits"), ("client_dn", "ssl_client_dn"),
+                ("client_serial", "ssl_client_serial"), ("issuer_dn", "ssl_issuer_dn"))} for one in self._remote()]
+
+    def _gss(self) -> list[dict[str, Any]]:
+        return [{"pid": one.process_id, "principal": one.security.get("gss_princ")} | {
+            column: bool(one.security.get(name)) for column, name in (
+                ("gss_authenticated", "gss_auth"), ("encrypted", "gss_enc"),
+                ("credentials_delegated", "gss_delegation"))} for one in self._remote()]
+
+    def _locks(self) -> list[dict[str, Any]]:
+        """Advisory locks, the only ones that the server knows of (lockfuncs.c, pg_lock_status)."""
+        found = []
+        for one in self.facts.advisory_locks() if self.facts is not None else ():
+            first, second = one.key if len(one.key) == 2 else (one.key[0] >> 32, one.key[0])
+            found.append({"locktype": "advisory", "database": self._session.oids.of("database", self._session.database),
+                          "classid": first & 0xFFFFFFFF, "objid": second & 0xFFFFFFFF,
+                          "objsubid": 2 if len(one.key) == 2 else 1, "pid": one.process_id,
+                          "mode": "ShareLock" if one.shared else "ExclusiveLock", "granted": one.granted,
+                          "fastpath": False})
+        return found
 
     def _prepared(self) -> list[dict[str, Any]]:
         return [{"name": one.name, "statement": one.text, "from_sql": one.from_sql,

@@ -116,10 +116,12 @@ PROTOTYPES = {
                      "data_type UINTEGER)",
     "febe_setting_now": "febe_key VARCHAR, febe_text VARCHAR",
     "febe_channel": "febe_key VARCHAR",
+    "febe_backend": "febe_o UINTEGER",
+    "febe_transaction": "febe_number BIGINT",
 }
 """Tables that each snapshot may have rows of its own in."""
 
-LOOKED_UP = frozenset(("febe_setting_now", "febe_channel"))
+LOOKED_UP = frozenset(("febe_setting_now", "febe_channel", "febe_backend", "febe_transaction"))
 """What functions look up in the session."""
 
 FILES = frozenset(("febe_argument", "febe_encoding", "febe_function", "febe_keyword", "febe_setting", "febe_token"))

@@ -21,6 +21,7 @@ from febe.server.catalog.nodes import (
     TABLE_COLUMNS,
     Node,
     arguments_of,
+    as_type,
     function_name,
     named,
     output_name,
@@ -29,8 +30,8 @@ from febe.server.catalog.normalize import normalize
 from febe.server.catalog.scope import Columns, Scope, element, function_type
 from febe.server.engine import EngineError
 
-LIVE = frozenset(("pg_settings", "pg_stat_activity", "pg_prepared_statements", "pg_cursors",
-                  "pg_largeobject_metadata"))
+LIVE = frozenset(("pg_settings", "pg_stat_activity", "pg_stat_ssl", "pg_stat_gssapi", "pg_locks",
+                  "pg_prepared_statements", "pg_cursors", "pg_largeobject_metadata"))
 """Views whose rows are the session's or the server's at this moment."""
 
 
@@ -93,6 +94,8 @@ class _Walk(Expressions):
             left = self.query(node.this, tables, parent)
             right = self.query(node.expression, tables, parent)
             self.rest(node, Scope(parent), tables, ("this", "expression", "with_", "with"))
+            _as_the_other(node.this, left, right)
+            _as_the_other(node.expression, right, left)
             return [(name, kind or other) for (name, kind), (_, other) in zip(left, right, strict=False)]
         if isinstance(node, exp.Subquery):
             found = self.query(node.this, tables, parent)
@@ -289,3 +292,13 @@ class _Walk(Expressions):
         node.set("catalog", None)
         node.set("only", None)
         return list(relation.columns.items()), relation.oid if relation.view is None else 0
+
+
+def _as_the_other(node: Node, own: Columns, other: Columns) -> None:
+    """A number in one half of a set operation is of the type of the other half's column (parse_coerce.c)."""
+    if not isinstance(node, exp.Select) or len(node.expressions) != len(own):
+        return
+    for item, (_, kind), (_, wanted) in zip(list(node.expressions), own, other, strict=False):
+        value = item.unalias()
+        if kind is None and wanted == "oid" and isinstance(value, exp.Literal) and not value.is_string:
+            value.replace(as_type(value, "UINTEGER"))

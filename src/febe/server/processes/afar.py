@@ -26,7 +26,7 @@ QUERY_CHARACTERS = 1024
 """How much of a query's text other processes see (PostgreSQL: track_activity_query_size)."""
 _TOLD_TOGETHER = 256
 _ROW = ("process_id", "user", "database", "application_name", "client_address", "client_port", "backend_start",
-        "xact_start", "query_start", "state_change", "state", "query", "rows")
+        "xact_start", "query_start", "state_change", "state", "query", "rows", "security")
 
 
 class PlacesAfar(Places):
