@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from febe.flows.port import READY
 from febe.ports.encryption import Encryptable
+from febe.ports.threads import Threads
 from febe.ports.tune import tune
 from febe.protocol.errors import ConnectionLost, ConnectTimeout
 
@@ -28,10 +27,10 @@ INTERRUPT_SECONDS = 0.5
 """How long after an interrupt another follows: one that comes before the work has begun has no effect."""
 YIELD_BYTES = 1 << 15
 """Bytes from which on `flush` lets the loop go round although it need not wait."""
-MOST_THREADS = 10_000
-"""More than any server has places: a call must not wait for another connection's."""
 CLOSE_SECONDS = 5.0
 """How long `aclose` waits for a peer that does not read what was sent last."""
+
+_THREADS = Threads()
 
 
 class AsyncioSignal:
@@ -259,7 +258,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
             raise self._lost()
         self._running = True
         work = _Work(self._loop, call, args)
-        _threads().submit(work)
+        _THREADS.submit(work)
         try:
             await work.waiter
         except asyncio.CancelledError:
@@ -277,11 +276,12 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     async def finish(self, call: Callable[[], T]) -> T:
         """Make a last call in a thread, whether the peer is there or not, and to its end."""
-        working = self._loop.run_in_executor(_threads(), call)
-        while not working.done():
+        work = _Work(self._loop, call, ())
+        _THREADS.submit(work)
+        while not work.done:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait((working,))
-        return working.result()
+                await asyncio.wait((work.waiter,))
+        return work.result()
 
     def _be_patient(self) -> None:
         """Give up, in `send_timeout` seconds, on a peer that takes nothing of what is there to send."""
@@ -383,12 +383,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._end(ConnectTimeout(f"nothing was agreed within {seconds:g} s"))
         if self._drain is not None and not self._drain.done():
             self._drain.set_exception(self._lost())
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Threads for calls that block, as many as are at work at one time: an idle connection has none, and costs none."""
-    return ThreadPoolExecutor(MOST_THREADS, "febe-connection")
 
 
 async def connect_tcp(host: str, port: int, options: Mapping[str, int] = MappingProxyType({})) -> AsyncioPort:

@@ -7,7 +7,7 @@ relation API does the same for what it can, and the rest is told apart by the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,19 +118,22 @@ def stream(con: Connection, sql: str, values: Mapping[int, Any], rows: int) -> o
     return con.sql(sql).fetch_arrow_reader(rows).__arrow_c_stream__()
 
 
-def few(con: Connection, statement: duckdb.Statement, values: Mapping[int, Any], types: Sequence[str],
-        most: int) -> list[tuple[Any, ...]] | None:
-    """Run a query and give its rows as Python values; None, and nothing open, when there are more than `most` or when
-    its columns have other types.
+def few(con: Connection, statement: duckdb.Statement, values: Mapping[int, Any], most: int,
+        ) -> tuple[list[tuple[Any, ...]] | None, list[tuple[Any, ...]]]:
+    """Run a query and give its rows as Python values, None when there are more than `most`; and its description.
+
+    Without all rows the result is open: `let_go`.
     """
     con.execute(statement, _named(values) if values else None)
+    description = con.description or []
     rows: list[tuple[Any, ...]] = con.fetchmany(most + 1)
-    if len(rows) > most or [str(column[1]) for column in con.description or ()] != types:
-        # 1.x lets go of it by itself when the next statement runs
-        if hasattr(con, "abort"):
-            con.abort()
-        return None
-    return rows
+    return rows if len(rows) <= most else None, description
+
+
+def let_go(con: Connection) -> None:
+    """Forget what is left of the result of `few`; 1.x does so by itself when the next statement runs."""
+    if hasattr(con, "abort"):
+        con.abort()
 
 
 def relation(con: Connection, sql: str, values: Mapping[int, Any]) -> duckdb.DuckDBPyRelation:

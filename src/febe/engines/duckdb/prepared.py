@@ -71,9 +71,11 @@ class Statement(Prepared):
         self._text = _cast(sql, at, self._casts)
         self._fetched: tuple[Announced, ...] = ()
         self._types: list[str] = []
+        self._as_they_are = True
         self._batch_rows = 0
         self._may_be_brief = self._is_brief = False
         self._parsed: duckdb.Statement | None = None
+        self._description: list[tuple[Any, ...]] = []
         self._tag = "" if kind == "CREATE" else statements.tag(kind, sql)
         self.parameters = types
         self.epoch = context.session.epoch
@@ -82,6 +84,7 @@ class Statement(Prepared):
         """Announce the columns."""
         self._types = list(types)
         self._fetched = tuple(announced(one) for one in types)
+        self._as_they_are = all(one.expression is None for one in self._fetched)
         self._batch_rows = batch_rows([one.type_oid for one in self._fetched])
         self._may_be_brief = (_driver.HAS_BIND and self._kind == "SELECT" and not self.writes and not self._loose
                               and all(map(is_simple, types)))
@@ -91,9 +94,14 @@ class Statement(Prepared):
 
     def execute(self, values: Sequence[Any]) -> Result:
         """Run; a query streams, anything else runs to its end first."""
-        given = {number: parameters.convert(values[number - 1], self.parameters[number - 1]) for number in self._casts}
-        absent = {number: kind for number, kind in self._loose.items() if given[number] is None}
-        text = _cast(self._sql, self._at, {**self._casts, **absent}) if absent else self._text
+        given: dict[int, Any] = {}
+        text = self._text
+        if values:
+            given = {number: parameters.convert(values[number - 1], self.parameters[number - 1])
+                     for number in self._casts}
+            absent = {number: kind for number, kind in self._loose.items() if given[number] is None}
+            if absent:
+                text = _cast(self._sql, self._at, {**self._casts, **absent})
         session, con = self._context.session, self._context.con
         session.free()
         session.written += self.writes
@@ -128,16 +136,23 @@ class Statement(Prepared):
         self._is_brief = self._may_be_brief and rows <= FEW and time.perf_counter() - began < SOON
 
     def _few(self, given: Mapping[int, Any]) -> list[tuple[Any, ...]] | None:
+        con = self._context.con
         if self._parsed is None:
-            self._parsed = self._context.con.extract_statements(self._text.sql)[0]
-        rows = _driver.few(self._context.con, self._parsed, given, self._types, FEW)
+            self._parsed = con.extract_statements(self._text.sql)[0]
+        rows, description = _driver.few(con, self._parsed, given, FEW)
+        if description != self._description:
+            if [str(column[1]) for column in description] == self._types:
+                self._description = description
+            else:
+                rows = None  # the columns of a file that is another now
         if rows is None:
+            _driver.let_go(con)
             self._may_be_brief = self._is_brief = False
         return rows
 
     def _wrapped(self, text: Rewritten) -> tuple[str, Callable[[int], int | None]]:
         """The query with the columns that do not travel as they are cast; outer names do not matter, order is kept."""
-        if all(one.expression is None for one in self._fetched):
+        if self._as_they_are:
             return text.sql, text.original
         names = [f"c{i}" for i in range(len(self._fetched))]
         start = f"SELECT {_list(self._fetched, names)} FROM (\n"
@@ -145,7 +160,7 @@ class Statement(Prepared):
                 lambda offset: text.original(offset - len(start)) if offset >= len(start) else None)
 
     def _projected(self, relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        if all(one.expression is None for one in self._fetched):
+        if self._as_they_are:
             return relation
         return relation.project(_list(self._fetched, [f"#{i + 1}" for i in range(len(self._fetched))]))
 
