@@ -44,6 +44,7 @@ def test_every_option_can_be_in_the_file(folder: Path, monkeypatch: pytest.Monke
     """Each gets to the command as if it had been on the command line."""
     other = {"port": 6543, "host": "::1", "unix_socket": ".", "sources": ["cities.csv", "towns=cities.csv", "sc://h"],
              "tls_min_version": "TLSv1.3", "log_format": "json", "metrics": "9187", "readers": ["eve"],
+             "published": ["p=t"],
              "session_user": "nobody", "session_memory": "1GB", "memory_limit": "1GB", "dialect": "postgres",
              "user": ["bob:x", "eve:y"], "oauth_audience": ["here"], "oauth_jwks": "keys", "oauth_identity": "email"}
     lines, wanted = [], {}

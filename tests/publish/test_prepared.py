@@ -233,11 +233,11 @@ def test_options_of_other_versions_are_refused(running: Running, options: dict[s
 def test_notes_are_kept_with_the_transaction(running: Running) -> None:
     with running.started() as publisher:
         with pytest.raises(ZeroDivisionError), publisher.transaction() as change:
-            change.notes["read"] = 1
+            change.notes["read"] = "1"
             raise ZeroDivisionError
         assert publisher.store.note("read") is None
         for number, keys, gid in ((2, (), None), (3, (1,), None), (4, (2,), "g")):
             with publisher.transaction(prepare=gid) as change:
-                change.notes["read"] = number
+                change.notes["read"] = str(number)
                 insert(change, running.table, *keys)
-            assert publisher.store.note("read") == number
+            assert publisher.store.note("read") == str(number)

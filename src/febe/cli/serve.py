@@ -16,6 +16,7 @@ from febe.cli.access import Access, access_options
 from febe.cli.config import read_config, reread_limits
 from febe.cli.grouped import GroupedCommand, options
 from febe.cli.processes import confinement_of, process_options
+from febe.cli.publishing import publish_options, publishing, subscription
 from febe.cli.sources import check_sources, engine_maker, opened
 from febe.cli.supervisor import told_ready
 from febe.cli.telemetry import start_logging, telemetry_options
@@ -45,6 +46,7 @@ __all__ = ["serve"]
 )
 @access_options
 @encryption_options
+@publish_options
 @process_options
 @telemetry_options
 @options(
@@ -59,7 +61,8 @@ __all__ = ["serve"]
 @click.pass_context
 def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, unix_socket: Path | None, access: Access,
           tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, tls_client_crl: Path | None,
-          tls_min_version: str, keytab: Path | None, workers: int | None, process_per_session: bool,
+          tls_min_version: str, keytab: Path | None, published: tuple[str, ...],
+          slots: Path | None, workers: int | None, process_per_session: bool,
           session_user: str | None, session_memory: str | None, session_cpu: int | None, read_only: bool,
           readers: tuple[str, ...], allow_files: Path | None, memory_limit: str | None, dialect: str,
           telemetry: list[Telemetry], log_format: str, config: Path | None, check_only: bool, quiet: bool) -> None:
@@ -80,6 +83,9 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
         raise click.UsageError("--workers and --process-per-session are two ways to have processes: choose one")
     if confinement is not None and keytab is not None:
         raise click.UsageError("--keytab is not for --process-per-session: its processes may not read the keys")
+    if published and (workers is not None or confinement is not None or read_only):
+        raise click.UsageError("--publish is for one process that writes: not with --workers, --process-per-session or "
+                               "--read-only")
     try:
         exposed = not is_loopback(host)
     except OSError as failure:
@@ -104,6 +110,10 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
         listening.append(listener)
         for reached in _hosts(host, unix_socket):
             screen.print(f'febe: ready: psql "host={reached} port={listener.port} user={access.somebody} dbname=demo"')
+            if published:
+                names = [name.partition("=")[0] for name in published]
+                said = subscription(names, reached, listener.port, access.somebody, "demo")
+                screen.print(f"febe: publishing: {said}")
         told_ready()
 
     try:
@@ -116,8 +126,8 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
         elif workers is not None:
             run_workers(make, workers, ready=ready, grace=access.grace, **where, **how)
         else:
-            with contextlib.closing(opened(make)) as engine:
-                run(engine, ready=ready, grace=access.grace, **where, **how)
+            with contextlib.closing(opened(make)) as engine, publishing(engine, published, slots) as more:
+                run(engine, ready=ready, grace=access.grace, **where, **how, **more)
     except ValueError as failure:
         raise click.UsageError(str(failure)) from None
     except RuntimeError as failure:

@@ -11,8 +11,10 @@ and in PostgreSQL, where the table exists:
     CREATE SUBSCRIPTION s CONNECTION 'host=... port=5433 user=...' PUBLICATION shop
 """
 
+from febe.publish.contents import EngineQuery
+from febe.publish.publication import Publication
 from febe.publish.publisher import Prepared, Publisher
 from febe.publish.table import Table
 from febe.publish.transaction import PublishError, Transaction
 
-__all__ = ["Prepared", "PublishError", "Publisher", "Table", "Transaction"]
+__all__ = ["EngineQuery", "Prepared", "Publication", "PublishError", "Publisher", "Table", "Transaction"]

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 
 from febe._kernel.row import Row
 from febe.protocol.lsn import from_unix, to_unix
+from febe.publish.contents import contents
 from febe.publish.entry import Entry
-from febe.publish.store import Store
-from febe.publish.stream import Chosen
+from febe.publish.publication import OPERATIONS, Chosen, Condition, Publication, chosen
+from febe.publish.snapshot import KeptRows, Snapshot
+from febe.publish.store import Slot, Store
 from febe.publish.table import Table
 from febe.publish.transaction import PublishError, Transaction
-from febe.server import Listener
+from febe.server import Listener, Session
 from febe.server import serve as serve_engine
+from febe.types.registry import TYPES
 from febe.walsender.no_engine import NoEngine
 
 WORK_MEM = 64 << 20
@@ -39,12 +42,16 @@ class Prepared(NamedTuple):
 class Publisher:
     """Tables and their changes, kept in a file; any thread may write.
 
-    A transaction whose changes take more memory than `logical_decoding_work_mem` bytes is written to the file, and sent
-    to subscriptions that ask for `streaming`, before it is committed.
+    `publication` is one of all its tables; `publish` makes others.  A transaction whose changes take more memory than
+    `logical_decoding_work_mem` bytes is written to the file, and sent to subscriptions that ask for `streaming`, before
+    it is committed.
     """
 
-    def __init__(self, path: str | Path, *, publication: str, logical_decoding_work_mem: int = WORK_MEM) -> None:
-        self.publication = publication
+    def __init__(self, path: str | Path, *, publication: str | None = None,
+                 logical_decoding_work_mem: int = WORK_MEM) -> None:
+        self.publications: dict[str, Publication] = {}
+        if publication is not None:
+            self.publications[publication] = Publication(publication, every=True)
         self.logical_decoding_work_mem = logical_decoding_work_mem
         self.store = Store(path)
         self.tables: dict[int, Table] = {}
@@ -53,24 +60,45 @@ class Publisher:
         self._writing = False
         self._listening: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
-    def table(self, name: str, columns: Mapping[str, str], *, key: Sequence[str],
-              rows: Iterable[Sequence[object]] | None = None, where: Callable[[Row], bool] | None = None) -> Table:
+    def table(self, name: str, columns: Mapping[str, str] | None = None, *, key: Sequence[str], rows: Any = None,
+              where: Callable[[Row], bool] | None = None) -> Table:
         """Publish a table: its columns' types by name, its key.
 
-        Tables have to be declared in the same order whenever the file is opened.  `rows` is what a table begins with;
-        it is not read when the file holds rows already.  `where` chooses the rows that are published, as a row filter
-        does: a row that an update brings in is inserted, one that it takes out is deleted.
+        Tables have to be declared in the same order whenever the file is opened.  `rows` is what a table begins with:
+        anything that speaks Arrow, such as a data frame, an `EngineQuery`, or rows of Python; it is not read when the
+        file holds rows already.  Without `columns` they are those of `rows`.  `where` chooses the rows that are
+        published, as a row filter does: a row that an update brings in is inserted, one that it takes out is deleted.
 
         Errors: ValueError, ValueEncodeError.
         """
-        made = Table(name, columns, key, oid=FIRST_OID + len(self.tables), where=where)
+        given = contents(() if rows is None else rows, columns) if columns is None or rows is not None else None
+        types = columns if given is None else {one: TYPES.by_oid(oid).name for one, oid in given.columns.items()}
+        assert types is not None
+        made = Table(name, types, key, oid=FIRST_OID + len(self.tables), where=where)
         if not made.key:
             raise ValueError("a published table needs a key: updates and deletes could not be applied")
-        if rows is not None and not self.store.rows(made.oid):
-            chosen = map(made.cells, filter(made.admits, rows))
-            self.store.fill(made.oid, ((made.key_of(cells), cells) for cells in chosen))
+        if given is not None and not self.store.has_rows(made.oid):
+            self.store.fill(made.oid, ((made.key_of(cells), cells) for cells in given.cells(made)
+                                       if where is None or made.admits(made.values(cells))))
         self.tables[made.oid] = made
         return made
+
+    def publish(self, name: str, tables: Iterable[Table], *, operations: Iterable[str] = OPERATIONS,
+                columns: Mapping[Table, Sequence[str]] | None = None,
+                where: Mapping[Table, Condition] | None = None) -> None:
+        """Make a publication of some tables, as CREATE PUBLICATION does.
+
+        `operations` are those of insert, update, delete and truncate that are published.  `columns` are the lists of
+        tables of which only some are.  `where` are row filters: what each gets of a row is its key, and all columns
+        where neither updates nor deletes are published.
+        Errors: ValueError.
+        """
+        if name in self.publications:
+            raise ValueError(f"there is a publication {name}")
+        made = Publication(name, operations=operations)
+        for table in tables:
+            made.add(table, (columns or {}).get(table), (where or {}).get(table))
+        self.publications[name] = made
 
     @contextlib.contextmanager
     def transaction(self, *, prepare: str | None = None) -> Iterator[Transaction]:
@@ -115,18 +143,22 @@ class Publisher:
 
         Other clients are refused, unless an `engine` is given for them.
         """
+        engine = options.pop("engine", None) or NoEngine(
+            "this server publishes changes to subscriptions, and answers nothing else")
+        return await serve_engine(engine, host=host, port=port, replication=self.session_class(), **options)
+
+    def session_class(self) -> type[Session]:
+        """What `febe.server.serve` takes as `replication`, to have subscriptions beside an engine's clients."""
         from febe.publish.session import PublisherSession
 
         publisher = self
 
-        class Session(PublisherSession):
+        class Subscribing(PublisherSession):
             @property
             def publisher(self) -> Publisher:
                 return publisher
 
-        engine = options.pop("engine", None) or NoEngine(
-            "this server publishes changes to subscriptions, and answers nothing else")
-        return await serve_engine(engine, host=host, port=port, replication=Session, **options)
+        return Subscribing
 
     def close(self) -> None:
         """Close the file."""
@@ -134,9 +166,21 @@ class Publisher:
 
     # For sessions
 
-    def chosen(self, publications: Sequence[str]) -> Chosen | None:
-        """What some publications have of all changes; None for all."""
-        return None
+    def current(self) -> list[Table]:
+        """The tables as they are; `tables` may have some as they were when something was logged of them."""
+        return list(self.tables.values())
+
+    def chosen(self, names: Iterable[str]) -> Chosen:
+        """What a subscription to some publications gets.  Errors: EngineError (42704) for one that is not there."""
+        return chosen(self.publications, names, self.tables)
+
+    def create(self, slot: Slot) -> Snapshot:
+        """Keep a slot that begins now, and the rows as they are now."""
+        return KeptRows(self.store.create(slot))
+
+    def snapshot(self) -> Snapshot:
+        """The rows as they are now."""
+        return KeptRows(self.store.frozen())
 
     def listen(self, event: asyncio.Event) -> None:
         """Have an event set when something is committed."""

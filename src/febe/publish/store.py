@@ -34,7 +34,7 @@ create table if not exists pending (xid integer, depth integer, relation integer
 create index if not exists pending_rows on pending (relation, key);
 create table if not exists slots (name text primary key, confirmed integer, two_phase integer, failover integer,
                                   two_phase_at integer);
-create table if not exists notes (name text primary key, value integer);
+create table if not exists notes (name text primary key, value text);
 """
 _ENDS = ", ".join(f"'{kind}'" for kind in sorted(ENDS))
 
@@ -42,7 +42,7 @@ Rows = Iterable[tuple[int, str, "Cells | None"]]
 """Relation, key, and what is there now; None when nothing is."""
 
 ABSENT: Final = "absent"
-_NO_NOTES: Mapping[str, int] = {}
+_NO_NOTES: Mapping[str, str] = {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Store:
             return self._xid
 
     def commit(self, progress: Progress, changes: Sequence[bytes], rows: Rows, at: int,
-               notes: Mapping[str, int] = _NO_NOTES) -> Entry:
+               notes: Mapping[str, str] = _NO_NOTES) -> Entry:
         """Log a transaction, bring the rows up to date and keep notes, all or nothing."""
         with self._transaction():
             self._note(notes)
@@ -149,7 +149,7 @@ class Store:
         return made
 
     def prepare(self, progress: Progress, changes: Sequence[bytes], rows: Rows, at: int,
-                notes: Mapping[str, int] = _NO_NOTES) -> Entry:
+                notes: Mapping[str, str] = _NO_NOTES) -> Entry:
         """Keep a transaction, whatever happens, until it is committed or rolled back by its name."""
         with self._transaction():
             self._note(notes)
@@ -201,20 +201,20 @@ class Store:
             return next((gid for gid, progress in self.prepared.items() if oid in progress.emptied), None)
         return str(found[0])
 
-    def keep(self, notes: Mapping[str, int]) -> None:
+    def keep(self, notes: Mapping[str, str]) -> None:
         """Keep notes without a transaction."""
         with self._transaction():
             self._note(notes)
 
-    def note(self, name: str) -> int | None:
+    def note(self, name: str) -> str | None:
         """The note of a name."""
         with self._lock:
             found = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
-        return None if found is None else int(found[0])
+        return None if found is None else str(found[0])
 
     # Inside of transactions
 
-    def _note(self, notes: Mapping[str, int]) -> None:
+    def _note(self, notes: Mapping[str, str]) -> None:
         if notes:
             self._db.executemany("insert or replace into notes values (?, ?)", notes.items())
 
@@ -296,12 +296,23 @@ class Store:
         with self._transaction():
             self._db.executemany("insert into rows values (?, ?, ?)",
                                  ((oid, key, _text(cells)) for key, cells in rows))
+            self._note({f"filled {oid}": "yes"})
 
     def cells(self, oid: int, key: str) -> Cells | None:
         """One row, None when there is none."""
         with self._lock:
             found = self._db.execute("select cells from rows where relation = ? and key = ?", (oid, key)).fetchone()
         return None if found is None else _cells(found[0])
+
+    def has_rows(self, oid: int) -> bool:
+        """Whether a table has been filled, or has rows."""
+        with self._lock:
+            return self.note(f"filled {oid}") is not None or self.has_any(oid)
+
+    def has_any(self, oid: int) -> bool:
+        """Whether a table has rows now."""
+        with self._lock:
+            return self._db.execute("select 1 from rows where relation = ? limit 1", (oid,)).fetchone() is not None
 
     def rows(self, oid: int) -> list[Cells]:
         """All of a table, as it is now."""
@@ -355,6 +366,12 @@ class Store:
         with self._transaction():
             self._db.execute("delete from slots where name = ?", (name,))
             self._forget()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is a slot."""
+        with self._lock:
+            return self._needed() is not None
 
     def _needed(self) -> int | None:
         """What every slot has; None where there is no slot, and nobody needs what is logged."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from febe.flows.serve import DELIVER_AT
 from febe.protocol.connection import CopyDataRun, Event
@@ -19,7 +19,6 @@ from febe.protocol.logical import (
     Commit,
     CommitPrepared,
     Prepare,
-    Relation,
     RollbackPrepared,
     StreamAbort,
     StreamCommit,
@@ -34,23 +33,13 @@ from febe.protocol.simple import CommandComplete
 from febe.protocol.startup import Terminate
 from febe.publish.entry import Entry, Kind
 from febe.publish.frames import settled, valid
+from febe.publish.publication import Chosen
 from febe.publish.store import Slot
-from febe.publish.table import Table
 
 if TYPE_CHECKING:
     from febe.publish.session import PublisherSession
 
 KEEPALIVE_SECONDS = 10.0
-
-
-class Chosen(Protocol):
-    """What of all changes a subscription's publications have."""
-
-    def relation(self, table: Table) -> Relation | None:
-        """How a table is described; None where it is not published."""
-
-    def pass_on(self, frames: bytes, streamed: bool) -> bytes:
-        """The changes that are published, as they are; with `streamed` each tells its transaction."""
 
 
 class Stream:

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import TypeAlias
 
 from febe._kernel.row import Row, row_type
-from febe._kernel.rows import RowEncoder
+from febe._kernel.rows import RowEncoder, decode_value
 from febe.protocol import logical
 from febe.protocol.tuples import NULL, Cell
 from febe.server.typenames import oid_of
@@ -19,12 +19,20 @@ _LENGTH = Struct("!i").unpack_from
 Cells: TypeAlias = "list[bytes | None]"
 
 
+class Texts(list["bytes | None"]):
+    """A row whose values are given as the texts that PostgreSQL reads."""
+
+
 class Table:
-    """One table.  `key` are the places of the columns that identify a row; none is replica identity nothing."""
+    """One table.  `key` are the places of the columns that identify a row; none is replica identity nothing.
+
+    `kept` says that the store keeps its rows; those of others are where they came from.
+    """
 
     def __init__(self, name: str, columns: Mapping[str, str], key: Sequence[str], *, oid: int,
-                 where: Callable[[Row], bool] | None = None) -> None:
+                 where: Callable[[Row], bool] | None = None, kept: bool = True) -> None:
         self.where = where
+        self.kept = kept
         self._row = row_type(tuple(columns))
         schema, dot, table = name.rpartition(".")
         self.schema, self.name = (schema if dot else "public"), table
@@ -39,16 +47,23 @@ class Table:
         self._encoder = RowEncoder([codec.encode_text or str.encode for codec in self.codecs])
 
     @property
+    def full_name(self) -> str:
+        """With its schema."""
+        return f"{self.schema}.{self.name}"
+
+    @property
     def identity(self) -> str:
         """pg_class.relreplident."""
         return "d" if self.key else "n"
 
     def admits(self, row: Sequence[object]) -> bool:
         """Whether a row is one of those that are published."""
-        return self.where is None or bool(self.where(self._row(row)))
+        return self.where is None or bool(self.where(self._row(self.values(row) if isinstance(row, Texts) else row)))
 
     def cells(self, row: Sequence[object]) -> Cells:
         """A row's values in text.  Errors: ValueEncodeError, MalformedRow."""
+        if isinstance(row, Texts):
+            return row
         data = self._encoder.encode([row])
         found: Cells = []
         pos = 7
@@ -57,6 +72,17 @@ class Table:
             pos += 4
             found.append(None if size < 0 else data[pos:pos + size])
             pos += max(size, 0)
+        return found
+
+    def values(self, cells: Cells) -> list[object]:
+        """A row's values as Python's: they were given so, and are kept in text."""
+        found: list[object] = []
+        for codec, cell in zip(self.codecs, cells, strict=True):
+            decode = codec.decode_text
+            if cell is None or decode is None:
+                found.append(None if cell is None else cell.decode())
+            else:
+                found.append(decode(cell) if callable(decode) else decode_value(decode, cell))
         return found
 
     def key_of(self, cells: Cells) -> str:
@@ -81,4 +107,4 @@ def as_tuple(cells: Cells) -> list[Cell]:
     return [NULL if cell is None else Cell("t", cell) for cell in cells]
 
 
-__all__ = ["Cells", "Table", "as_tuple"]
+__all__ = ["Cells", "Table", "Texts", "as_tuple"]

@@ -64,8 +64,8 @@ class Transaction:
         self._written: set[int] = set()
         """The subtransactions of which a change is in the store."""
         self._size = 0
-        self.notes: dict[str, int] = {}
-        """Numbers that the publisher keeps together with the changes, such as how far a source was read."""
+        self.notes: dict[str, str] = {}
+        """What the publisher keeps together with the changes, such as how far a source was read."""
 
     # The end
 
@@ -212,6 +212,14 @@ class Transaction:
         """Changes from here on are of this subtransaction."""
         self._changes = []
         self._runs.append((xid, self._changes))
+
+    def row(self, table: Table, row: Sequence[object]) -> Cells | None:
+        """The row with the key that `row` has, as this transaction sees it; None where there is none."""
+        return self._current(table, table.key_of(table.cells(row)))
+
+    def log(self, table: Table, change: logical.Insert | logical.Update | logical.Delete | logical.Truncate) -> None:
+        """Log a change as it is, of a table whose rows are kept elsewhere."""
+        self._note(table, change)
 
     def _note(self, table: Table | Sequence[Table],
               change: logical.Insert | logical.Update | logical.Delete | logical.Truncate) -> None:

@@ -11,10 +11,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from febe.server.engine import ArrowStream, Column, Engine, EngineError, EngineSession, Prepared, Result
 from febe.types import oids
+
+if TYPE_CHECKING:
+    from febe.types.arrow import ArrowField
 
 BATCH_ROWS = 1000
 BATCH_SECONDS = 0.02
@@ -35,8 +38,13 @@ def arrow_columns(source: ArrowStream) -> tuple[Column, ...]:
     from febe.types import arrow  # ctypes is loaded by who serves Arrow only
 
     with arrow.read_stream(source) as reader:
-        return tuple(Column(name=field.name, type_oid=_oid(field.name, (field.dictionary or field).format))
-                     for field in reader.schema)
+        return columns_of(reader.schema)
+
+
+def columns_of(schema: Sequence[ArrowField]) -> tuple[Column, ...]:
+    """The columns of a stream that is being read.  Errors: EngineError (0A000)."""
+    return tuple(Column(name=field.name, type_oid=_oid(field.name, (field.dictionary or field).format))
+                 for field in schema)
 
 
 def _oid(name: str, form: str) -> int:

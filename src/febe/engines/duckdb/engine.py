@@ -13,17 +13,21 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from febe.engines.duckdb import _driver, catalog, errors, forms, sources, statements
 from febe.engines.duckdb.copying import DuckDBCopy, check_allowed
-from febe.engines.duckdb.prepared import Context, Statement, prepare
+from febe.engines.duckdb.prepared import Context, prepare
 from febe.engines.duckdb.stream import ResultStream
 from febe.server.catalog.description import Database
 from febe.server.engine import Engine, EngineError, EngineSession, Prepared
 from febe.server.sql import TokenKind, split, tokens, verb
+
+if TYPE_CHECKING:
+    from febe.engines.duckdb.publishing import DuckDBPublisher
 
 _log = logging.getLogger("febe.engines.duckdb")
 
@@ -54,6 +58,8 @@ class DuckDBEngine(Engine):
     """
 
     dialect = "duckdb"
+    publishing: DuckDBPublisher | None = None
+    """What publishes the changes that sessions make, if anything does."""
 
     def __init__(self, *texts: str | os.PathLike[str], read_only: bool = False, memory_limit: str | None = None,
                  threads: int | None = None, readers: Collection[str] = (),
@@ -80,9 +86,14 @@ class DuckDBEngine(Engine):
             self._temporary.cleanup()
             raise
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it serves one database file and nothing else."""
+        return len(self.sources) == 1 and self.sources[0].kind == "database"
+
     def _start(self, on_source: Callable[[sources.Source], None] | None = None) -> None:
         """Open the instance, load the sources, and close all the rest to clients."""
-        alone = len(self.sources) == 1 and self.sources[0].kind == "database"
+        alone = self.is_file
         self._root = self._connect(str(self.sources[0].paths[0]) if alone else ":memory:", self.read_only and alone)
         try:
             self._set("temp_directory", sources.literal(self._temporary.name))
@@ -199,6 +210,7 @@ def _failed() -> EngineError:
 _RECALLED, _RECALLED_SIZE = 256, 1 << 20
 """How many statements a session recalls, and of how many characters together."""
 _NOTHING: tuple[None, None] = None, None
+_NOTHING_MORE = contextlib.nullcontext()
 
 
 class DuckDBSession(EngineSession):
@@ -275,7 +287,7 @@ class DuckDBSession(EngineSession):
             sql = steps[0]
         return self._prepare(sql, parameter_types)
 
-    def _prepare(self, sql: str, parameter_types: Sequence[int]) -> Statement:
+    def _prepare(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
         """Understand one statement in DuckDB's form.
 
         The one exception is PIVOT without IN: its columns are the data's values, so DuckDB must read the data.
@@ -292,8 +304,10 @@ class DuckDBSession(EngineSession):
             raise EngineError("cannot insert multiple commands into a prepared statement" if found else
                               "there is no statement to prepare", sqlstate="42601")
         statements.check(kinds[0], sql, read_only=self.read_only)
-        return prepare(Context(session=self, con=self._con, read_only=self.read_only), kinds[0], sql,
+        make = partial(prepare, Context(session=self, con=self._con, read_only=self.read_only), kinds[0], sql,
                        parameter_types, found[0].named_parameters)
+        publishing = self._engine.publishing
+        return make() if publishing is None else publishing.prepare(self, kinds[0], sql, make)
 
     def describe(self) -> Database:
         """What the database holds, as this session's transaction sees it."""
@@ -410,6 +424,23 @@ class DuckDBSession(EngineSession):
         with contextlib.suppress(duckdb.Error):
             self._con.close()
 
+    # -- for what publishes its changes --------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> _driver.Connection:
+        """The connection, which has to be freed before it is used."""
+        return self._con
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction block is open."""
+        return self._in_transaction
+
+    @property
+    def changes_catalog(self) -> bool:
+        """Whether the transaction has changed what tables there are."""
+        return self._changes_catalog
+
     # -- for the statements of this session ----------------------------------------------------------------------------
 
     def free(self) -> None:
@@ -469,8 +500,9 @@ class DuckDBSession(EngineSession):
         self._in_transaction = False
         # what others have committed meanwhile is seen from now on
         self._generation += 1
+        publishing = self._engine.publishing if sql == "COMMIT" and self.written else None
         try:
-            with self.translated(sql):
+            with publishing.committing(self) if publishing is not None else _NOTHING_MORE, self.translated(sql):
                 self._con.execute(sql)
         finally:
             if self._changes_catalog:

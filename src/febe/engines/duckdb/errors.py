@@ -66,6 +66,7 @@ _SQLSTATES: dict[str, tuple[tuple[str, str], ...]] = {
         ("", "22003")),
     "Invalid Input": (
         (r"Division by zero", "22012"),
+        (r"does not have a replica identity and publishes", "55000"),
         (r"configuration option .* locked|configuration has been locked|[Ee]xtension|Persistent secrets", "42501"),
         (r"interval out of range", "22008"),
         (r"More than one row returned by a subquery", "21000"),
