@@ -14,8 +14,9 @@ SECONDS = 20.0
 class FaultProxy:
     """Forwards connections; `arm` says what is to happen, and at which message of the server, counted from then on.
 
-    cut: the connection ends before the message.  half: in its middle.  kind, length: its header is changed.  split:
-    from it on every byte comes by itself.  None: nothing, only `seen` is counted.
+    cut: the connection ends before the message.  once: so does one connection, and no other.  half: in its middle.
+    kind, length: its header is changed.  split: from it on every byte comes by itself.  None: nothing, only `seen` is
+    counted.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -35,6 +36,11 @@ class FaultProxy:
     def arm(self, mode: str | None, at: int = -1) -> None:
         """Count the server's messages from here, and do harm at one."""
         self._mode, self._at, self.seen, self._armed = mode, at, 0, True
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether the harm that is done once is still to be done."""
+        return self._armed
 
     def disarm(self) -> None:
         """Do no harm any more, and count nothing."""
@@ -110,7 +116,8 @@ class FaultProxy:
                 size = 1 + int.from_bytes(data[1:5], "big")
                 message, data = data[:size], data[size:]
                 if self._armed and self.seen == self._at and self._mode is not None:
-                    if self._mode == "cut":
+                    if self._mode in ("cut", "once"):
+                        self._armed = self._mode == "cut"
                         return
                     if self._mode == "half":
                         target.sendall(message[:max(1, size // 2)])

@@ -94,6 +94,14 @@ def equal_in_the_end(server: Postgres, expected: list[list[list[str | None]]]) -
         time.sleep(0.1)  # nothing tells when a subscription has caught up
 
 
+def nothing_is_left(server: Postgres) -> None:
+    with febe.connect(server.dsn()) as client:
+        deadline = time.monotonic() + 60
+        while client.fetchval("select count(*) from pg_prepared_xacts"):
+            assert time.monotonic() < deadline, client.fetch("select * from pg_prepared_xacts")
+            time.sleep(0.05)
+
+
 def wait_until_synchronised(server: Postgres) -> None:
     """A subscriber that is killed between dropping the slot of a table's copy and committing that it is dropped, or
     that hears nothing of the drop, cannot go on, whoever publishes (tablesync.c, process_syncing_tables_for_sync)."""
@@ -124,7 +132,8 @@ def kills(crashing: Crashing, server: Postgres, worker: Worker, chosen: random.R
 @pytest.mark.parametrize("major", SUBSCRIBERS)
 def test_whoever_is_killed_tables_end_equal(tmp_path: Path, major: int) -> None:
     chosen = random.Random(major)
-    known = [options for options in OPTIONS if major > 16 or not options.startswith("failover")]
+    known = [options for options in (*OPTIONS, "two_phase = true, streaming = parallel")
+             if major > 16 or not options.startswith("failover")]
     options = chosen.sample(known, min(len(known), max(1, int(SECONDS / AT_LEAST))))
     with servers.crashing(installed(major), **QUICK) as crashing:
         server = crashing.start()
@@ -143,5 +152,6 @@ def test_whoever_is_killed_tables_end_equal(tmp_path: Path, major: int) -> None:
                 server = kills(crashing, server, worker, chosen, SECONDS / len(options))
                 expected = worker.stop_changing()
                 equal_in_the_end(server, expected)
+                nothing_is_left(server)
                 with febe.connect(server.dsn()) as client:
                     client.execute("drop subscription s")

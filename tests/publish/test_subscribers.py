@@ -29,10 +29,13 @@ def running(tmp_path: Path) -> Running:
 
 
 @contextlib.contextmanager
-def subscribed(server: Postgres, running: Running, options: str) -> Iterator[febe.Connection]:
+def subscribed(server: Postgres, running: Running, options: str, *, port: int | None = None,
+               kept: bool = False) -> Iterator[febe.Connection]:
+    """Through the publisher's own port unless one is given; a subscription that is `kept` is somebody else's to drop.
+    """
     with febe.connect(server.dsn()) as client:
         client.execute("drop table if exists t; create table t (id int primary key, name text)")
-        client.execute(f"create subscription s connection 'host=127.0.0.1 port={running.port} user=u dbname=d "
+        client.execute(f"create subscription s connection 'host=127.0.0.1 port={port or running.port} user=u dbname=d "
                        f"sslmode=disable' publication febe with ({options})")
         try:
             wait_until(client, "select bool_and(srsubstate = 'r') from pg_subscription_rel")
@@ -46,7 +49,8 @@ def subscribed(server: Postgres, running: Running, options: str) -> Iterator[feb
                 wait_until(client, f"select exists (select from t where id = {number})")
             yield client
         finally:
-            client.execute("drop subscription s")
+            if not kept:
+                client.execute("drop subscription s")
 
 
 def wait_until(client: febe.Connection, sql: str) -> None:
