@@ -14,6 +14,7 @@ async def core(connection: Any) -> None:
     for number in range(3):
         assert await connection.fetchval("select $1::int4 + 1", number) == number + 1
     assert await connection.fetch("select $1::text as a, $2::float8 as b", "x", None) == [("x", None)]
+    assert [await connection.fetchval("select $1", value) for value in (5, "x", None, True)] == [5, "x", None, True]
     assert await connection.fetchrow("select 1 where 1 = 2") is None
     assert await connection.into(dict).fetch("select 1 as a") == [{"a": 1}]
     with pytest.raises(PostgresError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,11 +11,13 @@ from febe._kernel.errors import MalformedRow, ValueEncodeError
 from febe._kernel.row import Row
 from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
+from febe.flows.infer import chosen, learn, undetermined
 from febe.flows.part import Part, end
 from febe.flows.prepare import Statement, cached, describe
 from febe.flows.result import rowcount
 from febe.flows.session import Session
 from febe.flows.watch import watching
+from febe.protocol.errors import PostgresError
 from febe.protocol.extended import Execute, Flush
 from febe.protocol.simple import CommandComplete
 from febe.protocol.states import State
@@ -85,13 +87,15 @@ async def _run(session: Session, what: str | Statement, many: Many, rows: list[R
 
 
 async def _run_all(session: Session, what: str | Statement, many: Many, rows: list[Row] | None) -> tuple[int, int]:
-    statement = await ready(session, what)
+    pieces = _pieces(many)
+    piece: list[Any] = await anext(pieces, [])
+    statement = await _fitting(session, what, tuple(piece[0]) if piece else ())
     affected = 0
     waiting: deque[Batch] = deque()
     number = 0
     async with session.alone():
         try:
-            async for piece in _pieces(many):
+            while piece:
                 out = _encode(statement, piece, number)
                 if not statement.is_known:
                     ask(session, (State.PARSE,), statement.parse, Parsed(session, None))
@@ -102,6 +106,7 @@ async def _run_all(session: Session, what: str | Statement, many: Many, rows: li
                 number += len(piece)
                 while len(waiting) > _AHEAD:
                     affected += await _take(session, waiting, rows)
+                piece = await anext(pieces, [])
             while waiting:
                 affected += await _take(session, waiting, rows)
         except BaseException:
@@ -119,13 +124,36 @@ class Parsed(Part):
         self._done()
 
 
-async def ready(session: Session, what: str | Statement) -> Statement:
-    """The statement of SQL, described.  Errors: as `describe`."""
+async def ready(session: Session, what: str | Statement, args: Sequence[object] = ()) -> Statement:
+    """The statement of SQL for these values, described.  Errors: as `describe`."""
     statement = session.statements.get(what) or cached(session, what) if isinstance(what, str) else what
+    if statement.open:
+        statement = chosen(session, statement, args)
     while not statement.ready:
         await session.admission()
-        await describe(session, statement)
+        try:
+            await describe(session, statement)
+        except PostgresError as refused:
+            undetermined(session, statement, args, refused)
+            statement = chosen(session, statement, args)
     return statement
+
+
+async def _fitting(session: Session, what: str | Statement, args: tuple[object, ...]) -> Statement:
+    """The statement for sets of parameters like these."""
+    while True:
+        statement = await ready(session, what, args)
+        try:
+            if args:
+                statement.bind(args, b"")
+        except EncodeError as unfit:
+            try:
+                await learn(session, statement, args, unfit)
+            except EncodeError:
+                return statement  # the error names the set
+            what = statement
+        else:
+            return statement
 
 
 async def _pieces(many: Many) -> Any:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from febe.flows.answer import ask, settle
+from febe.flows.errors import EncodeError
+from febe.flows.infer import chosen, learn
 from febe.flows.introspect import introspect
 from febe.flows.part import Part, Skipped, end
 from febe.flows.prepare import Statement, cached
@@ -109,12 +111,24 @@ class Pipeline:
         return (not self._is_over and self.failed is None and self._copies is None and not self.session.is_closed
                 and self.session.core.state is not State.SKIPPING)
 
-    async def statement(self, what: str | Statement) -> Statement:
-        """The statement of SQL, described within the flight.  Errors: PostgresError."""
+    async def statement(self, what: str | Statement, args: tuple[object, ...] = ()) -> Statement:
+        """The statement of SQL for these values, described within the flight.  Errors: PostgresError."""
         statement = self.session.statements.get(what) or cached(self.session, what) if isinstance(what, str) else what
+        if statement.open:
+            statement = chosen(self.session, statement, args)
         if not statement.ready:
             await _describe(self.session, statement)
         return statement
+
+    async def bound(self, what: str | Statement, args: tuple[object, ...], trailer: bytes) -> tuple[Statement, bytes]:
+        """The statement of SQL, and Bind with what follows it.  Errors: PostgresError, EncodeError."""
+        while True:
+            statement = await self.statement(what, args)
+            try:
+                return statement, statement.bind(args, trailer)
+            except EncodeError as unfit:
+                await learn(self.session, statement, args, unfit, in_flight=True)
+                what = statement
 
     async def end(self, error: BaseException | None = None) -> None:
         """Say what was not said yet, then Sync, and read all the answers; with `error` nothing is to stay.
@@ -188,8 +202,7 @@ class Pipeline:
 
     async def _send(self, reply: Reply[Any]) -> None:
         session = self.session
-        statement = await self.statement(reply.what)
-        out = statement.bind(reply.args, _EXECUTE)
+        statement, out = await self.bound(reply.what, reply.args, _EXECUTE)
         states: tuple[State, ...] = (State.BIND, State.EXECUTE)
         if not statement.is_known:
             out = statement.parse + out

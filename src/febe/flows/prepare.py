@@ -61,6 +61,10 @@ class Statement:
         self.keep = keep
         self.declared: tuple[int, ...] = ()
         """Types of parameters that are told the server; 0 leaves one to it."""
+        self.open: tuple[int, ...] = ()
+        """The parameters, by their index, that nothing but a value tells the type of (flows/infer.py)."""
+        self.fixed: set[int] = set()
+        """Those of which it is known that they are not."""
         self.name = ""
         self.ready = False
         self.is_known = False
@@ -93,6 +97,7 @@ class Statement:
         self.columns = [replace(column, format=code) for column, code in zip(columns, formats, strict=True)]
         self.decode = decoder(types, self.columns)
         self._constant = None
+        self.open, self.fixed = (), set()
         if not encoders:
             self._constant = self._encoder.encode(self._prefix, (), self._suffix, _EXECUTE_AND_SYNC)
         self.ready = True
@@ -126,9 +131,8 @@ class Statement:
                                parameter=error.column + 1, type_name=type_name, value=error.value)
             better = self._types.by_class(type(error.value))
             if type_name == "text" and better is not None and better.name != "text":
-                # What nothing tells the type of is text (parse_target.c, resolveTargetListUnknowns).
-                made.add_note(f"febe: the statement does not say that it is anything but text; "
-                              f"${error.column + 1}::{better.name} would")
+                made.add_note(f"febe: the statement wants text here; ${error.column + 1}::{better.name} would say "
+                              "otherwise")
             raise made from error
 
     def bind_many(self, sets: list[tuple[object, ...]], trailer: bytes) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from febe.flows.answer import Answer, converse
 from febe.flows.compose import Sql, settled
 from febe.flows.errors import EncodeError
+from febe.flows.infer import chosen, learn, undetermined
 from febe.flows.into import Make
 from febe.flows.introspect import introspect
 from febe.flows.prepare import KNOWN, TOLD, Flight, Statement, cached, decoder, describe, discard
@@ -109,14 +110,25 @@ async def _run(session: Session, what: str | Statement, args: tuple[object, ...]
             statement = what
         if statement is not session.latest:
             session.used(statement)
+        if statement.open:
+            statement = chosen(session, statement, args)
         if session.held_by is not None:
             await session.admission()
         while not statement.ready:
             if len(args) > _MOST_PARAMETERS:
                 raise EncodeError(f"a statement takes at most {_MOST_PARAMETERS} parameters, {len(args)} given")
-            await describe(session, statement)
+            try:
+                await describe(session, statement)
+            except PostgresError as refused:
+                undetermined(session, statement, args, refused)
+                statement = chosen(session, statement, args)
         answer = Flight(session, statement, one=give.one, tagged=give.tagged, reader=give.reader)
-        out = statement.request(args)
+        try:
+            out = statement.request(args)
+        except EncodeError as unfit:
+            await learn(session, statement, args, unfit)
+            what = statement  # the cache may be off
+            continue
         states = KNOWN if answer.brief else TOLD
         if statement.copies_in:
             async with session.alone():

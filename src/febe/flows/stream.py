@@ -8,6 +8,8 @@ from typing import Any
 from febe.flows.answer import Answer, ask, converse, settle
 from febe.flows.arrow import table
 from febe.flows.compose import Sql, settled
+from febe.flows.errors import EncodeError
+from febe.flows.infer import learn
 from febe.flows.many import ready
 from febe.flows.part import Closed, Part, end
 from febe.flows.pipeline import Pipeline
@@ -46,6 +48,7 @@ class Batches:
         self.columns: tuple[Any, ...] = ()
         self.result = Result("")
         self._statement: Statement
+        self._bind = b""
         self._seen: Operation | None = None
         self._portal = ""
         self._is_open = False
@@ -60,14 +63,26 @@ class Batches:
             self._seen.event.rows = 0
         try:
             if self.flight is None:
-                self._statement = await ready(self.session, self.what)
+                await self._make_ready()
             else:
                 async with self.flight.turn(self):
-                    self._statement = await self.flight.statement(self.what)
+                    self._statement, self._bind = await self.flight.bound(self.what, self.args, b"")
         except BaseException as error:
             self._end(error)
             raise
         self.columns = tuple(self._statement.columns)
+
+    async def _make_ready(self) -> None:
+        what = self.what
+        while True:
+            self._statement = await ready(self.session, what, self.args)
+            try:
+                self._bind = self._statement.bind(self.args, b"")
+            except EncodeError as unfit:
+                await learn(self.session, self._statement, self.args, unfit)
+                what = self._statement
+            else:
+                return
 
     async def next(self) -> Any:
         """The next batch, empty when there is none.  Errors: PostgresError, DecodeError."""
@@ -99,7 +114,7 @@ class Batches:
         if not self._is_open:
             named = self.flight is not None or session.core.transaction_status == "T"
             self._portal = session.new_name() if named else ""
-            out, states = self._bind(), (State.BIND, State.EXECUTE)
+            out, states = self._bound(), (State.BIND, State.EXECUTE)
             if not self._statement.is_known:
                 out, states = self._statement.parse + out, (State.PARSE, *states)
             if not named:
@@ -152,12 +167,11 @@ class Batches:
         if self._seen is not None:
             self._seen.end(error)
 
-    def _bind(self) -> bytes:
-        out = self._statement.bind(self.args, b"")
+    def _bound(self) -> bytes:
         if not self._portal:
-            return out
+            return self._bind
         # The portal's name stands first in the body.
-        name = self._portal.encode()
+        name, out = self._portal.encode(), self._bind
         return b"B" + (len(out) - 1 + len(name)).to_bytes(4, "big") + name + out[5:]
 
 

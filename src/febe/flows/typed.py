@@ -1,4 +1,4 @@
-"""Parameters whose type the server cannot tell from where they stand (manual: "Extended Query", Parse)."""
+"""Parameters as DB-API 2.0 has them: what is no str goes into a text column as a literal of its type would."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from febe.flows.session import Session
 
 
 async def typed(session: Session, sql: str, args: tuple[object, ...]) -> Result:
-    """Run a statement; where the server takes a parameter for text and the value is none, its type is the value's.
+    """Run a statement; where the server wants text and the value is none, its type is the value's class's.
 
-    That is what the server does with every literal of unknown type.  Errors: as `run`.
+    Programs written for drivers that put values into the statement's text rely on it.  Errors: as `run`.
     """
     statement: str | Statement = sql
     declared = [0] * len(args)

@@ -185,6 +185,14 @@ class Registry:
                     return self.by_oid(oid)
         return None
 
+    def name_of_class(self, python: type) -> str | None:
+        """Give the name under which a class was registered for a type that only a catalog can tell."""
+        for known in python.__mro__:
+            name = self._by_class.get(known)
+            if name is not None:
+                return name if isinstance(name, str) else None
+        return None
+
     def _own(self) -> None:
         if self._shared:
             self._by_oid, self._by_name, self._by_class = dict(self._by_oid), dict(self._by_name), dict(self._by_class)
