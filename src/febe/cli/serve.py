@@ -109,11 +109,11 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
     def ready(listener: Listener | Postmaster) -> None:
         listening.append(listener)
         for reached in _hosts(host, unix_socket):
-            screen.print(f'febe: ready: psql "host={reached} port={listener.port} user={access.somebody} dbname=demo"')
             if published:
                 names = [name.partition("=")[0] for name in published]
                 said = subscription(names, reached, listener.port, access.somebody, "demo")
                 screen.print(f"febe: publishing: {said}")
+            screen.print(f'febe: ready: psql "host={reached} port={listener.port} user={access.somebody} dbname=demo"')
         told_ready()
 
     try:
