@@ -54,6 +54,10 @@ VALUES: dict[str, list[str]] = {
     "DECIMAL(38,10)": ["9999999999999999999999999999.9999999999", "0.0000000001", "-1.5", "20000"],
     "VARCHAR": ["''", "'a b'", "'ä€😀'", "repeat('x', 10000)", "'NULL'"],
     "BLOB": ["''", r"'\x00\xff\x5Ca'", "'abc'"],
+    "DATE": ["'0001-01-02'", "'9999-12-30'", "'2000-02-29'", "'1970-01-01'", "'1582-10-10'"],
+    "TIMESTAMP": ["'0001-01-01 00:00:00.000001'", "'9999-12-31 23:59:59.999998'", "'1969-12-31 23:59:59.5'",
+                  "'2020-01-01'", "'2020-06-30 12:34:56.789012'"],
+    "TIME": ["'00:00:00'", "'23:59:59.999999'", "'12:34:56.7'"],
     "UUID": ["'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
 }
 
@@ -75,12 +79,29 @@ def test_every_simple_type_is_tested() -> None:
     assert is_simple("DECIMAL(18,3)") and not is_simple("DECIMAL(18,3)[]")
 
 
-@pytest.mark.parametrize("value", ["date '2020-01-01'", "timestamp 'infinity'", "[1]", "{'a': 1}", "'a'::enum('a')",
-                                   "interval 1 day", "'{}'::json", "1::uhugeint", "time '24:00'"])
+@pytest.mark.parametrize("value", ["timestamptz '2020-01-01 00:00:00+00'", "[1]", "{'a': 1}", "'a'::enum('a')",
+                                   "interval 1 day", "'{}'::json", "1::uhugeint", "timestamp_s '2020-01-01'"])
 def test_others_stay_arrow(session: DuckDBSession, value: str) -> None:
     statement = session.prepare(f"SELECT 1, {value}", ())
     for _ in range(3):
         assert sent(statement)[0].arrow is not None
+
+
+@pytest.mark.parametrize(("kind", "value"), [
+    ("DATE", "infinity"), ("DATE", "-infinity"), ("DATE", "0001-01-01"), ("DATE", "9999-12-31"),
+    ("DATE", "10000-01-01"), ("DATE", "0001-01-01 (BC)"),
+    ("TIMESTAMP", "infinity"), ("TIMESTAMP", "-infinity"), ("TIMESTAMP", "10000-01-01"),
+    ("TIMESTAMP", "9999-12-31 23:59:59.999999"), ("TIMESTAMP", "0001-01-01 (BC) 00:00:00"), ("TIME", "24:00:00"),
+])
+@pytest.mark.parametrize("form", [0, 1])
+def test_what_python_has_no_value_for_goes_by_arrow(session: DuckDBSession, kind: str, value: str, form: int) -> None:
+    told = sent(session.prepare(f"SELECT 1 AS a, CAST('{value}' AS {kind}) AS x", ()), form=form)
+    statement = session.prepare(f"SELECT 1 AS a, CAST(CAST($1 AS VARCHAR) AS {kind}) AS x", ())
+    for usual in ("12:00" if kind == "TIME" else "2020-01-01", None):
+        sent(statement, (usual,), form)
+        assert sent(statement, (usual,), form)[0].rows is not None
+    result, data, rows = sent(statement, (value,), form)
+    assert result.arrow is not None and (data, rows) == told[1:]
 
 
 def test_many_after_few_are_all_there(session: DuckDBSession) -> None:

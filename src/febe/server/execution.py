@@ -167,7 +167,7 @@ class Execution(Books):
         return portal.pull(most)
 
     def _portal_of(self, statement: sql.Statement) -> Portal:
-        prepared = self._prepare(statement, [])
+        prepared = self._recalled(statement, []) or self._prepare(statement, [])
         understood = Statement(prepared)
         if understood.parameters:
             raise EngineError("there is no parameter $1", sqlstate="42P02",

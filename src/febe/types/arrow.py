@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -150,6 +151,7 @@ _ITEM_BITS = {
 _OFFSET_BYTES = {"u": 4, "z": 4, "U": 8, "Z": 8}
 
 
+@lru_cache(512)
 def _item_bits(form: str) -> int | None:
     """Give the bits of one value in a column of values of one size, None for every other layout."""
     if form.startswith("ts") and form[2:3] in ("s", "m", "u", "n"):

@@ -15,6 +15,7 @@ from febe.engines.duckdb import _driver, parameters, statements
 from febe.engines.duckdb.parameters import Place, Rewritten
 from febe.engines.duckdb.types import (
     PARAMETER_TYPES,
+    PYTHON_HOLDS,
     UNKNOWN,
     Announced,
     announced,
@@ -76,6 +77,7 @@ class Statement(Prepared):
         self._may_be_brief = self._is_brief = False
         self._parsed: duckdb.Statement | None = None
         self._description: list[tuple[Any, ...]] = []
+        self._checks: list[tuple[int, Callable[[Any], bool]]] = []
         self._tag = "" if kind == "CREATE" else statements.tag(kind, sql)
         self.parameters = types
         self.epoch = context.session.epoch
@@ -84,6 +86,7 @@ class Statement(Prepared):
         """Announce the columns."""
         self._types = list(types)
         self._fetched = tuple(announced(one) for one in types)
+        self._checks = [(place, PYTHON_HOLDS[one]) for place, one in enumerate(types) if one in PYTHON_HOLDS]
         self._as_they_are = all(one.expression is None for one in self._fetched)
         self._batch_rows = batch_rows([one.type_oid for one in self._fetched])
         self._may_be_brief = (_driver.HAS_BIND and self._kind == "SELECT" and not self.writes and not self._loose
@@ -128,8 +131,9 @@ class Statement(Prepared):
                       failure=lambda message: session.failure(message, sql, position))
 
     # Handing over an Arrow stream takes longer than a short query does.  The rows of one that gave few, and soon, when
-    # it last ran are fetched as Python values.  Should they be many this time, they are let go of, nothing having been
-    # sent, and the query begins again as a stream, now and from then on; so it must be one that changes nothing.
+    # it last ran are fetched as Python values.  Should they be many this time, or such as Python has no values for,
+    # they are let go of, nothing having been sent, and the query begins again as a stream, now and from then on; so it
+    # must be one that changes nothing.
 
     def _ran(self, began: float, rows: int) -> None:
         """A stream has ended that began at this time and had so many rows."""
@@ -145,6 +149,11 @@ class Statement(Prepared):
                 self._description = description
             else:
                 rows = None  # the columns of a file that is another now
+        if rows and self._checks:
+            for place, holds in self._checks:
+                if not all(row[place] is None or holds(row[place]) for row in rows):
+                    rows = None
+                    break
         if rows is None:
             _driver.let_go(con)
             self._may_be_brief = self._is_brief = False

@@ -22,8 +22,10 @@ is selected through an expression: nested and exotic types as text, and that tex
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
 
 from febe.types import oids
 from febe.types.registry import TYPES
@@ -92,13 +94,20 @@ def _array(element: Announced, *, fixed: bool, element_type: str) -> Announced:
 
 
 _SIMPLE = frozenset({"BOOLEAN", "TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT",
-                     "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "VARCHAR", "BLOB", "UUID"})
+                     "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "VARCHAR", "BLOB", "UUID", "DATE", "TIMESTAMP", "TIME"})
+
+PYTHON_HOLDS: dict[str, Callable[[Any], bool]] = {
+    "DATE": lambda value: type(value) is date and date.min < value < date.max,
+    "TIMESTAMP": lambda value: type(value) is datetime and datetime.min < value < datetime.max,
+    "TIME": lambda value: type(value) is time,
+}
+"""Which values of a type the client package gives as they are: infinity is Python's last day to it and the day after
+that, as 24:00, a text."""
 
 
 def is_simple(duckdb_type: str) -> bool:
-    """Whether the client package's Python values of a type are sent as the type's Arrow values are.
-
-    Not so of dates and timestamps, which reach beyond Python's, and of what is cast.
+    """Whether the client package's Python values of a type are sent as the type's Arrow values are, when Python holds
+    them.
     """
     return duckdb_type in _SIMPLE or _DECIMAL.fullmatch(duckdb_type) is not None
 
