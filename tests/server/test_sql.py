@@ -58,10 +58,10 @@ def test_tokens_say_kind_text_offset_and_value() -> None:
 
 
 @pytest.mark.parametrize("hostile", [
-    "'" * 400_001, '"' * 400_001, "$a$" * 150_001, "/*" * 200_000, "*/" * 200_000, "/*" * 100_000 + "*/" * 100_000,
-    "E'" + "\\'" * 200_000, "E'" + "\\" * 400_001, "$" * 400_001, "(" * 300_000, ";" * 300_000, "-" * 400_001,
-    "$a" * 200_000, "1e" * 200_000, "." * 300_000, "a$" * 200_000, "e" * 400_000, " \n" * 200_000,
-    "".join(f"$t{i}$" for i in range(60_000)),
+    "'" * 100_001, '"' * 100_001, "$a$" * 40_001, "/*" * 50_000, "*/" * 50_000, "/*" * 25_000 + "*/" * 25_000,
+    "E'" + "\\'" * 50_000, "E'" + "\\" * 100_001, "$" * 100_001, "(" * 75_000, ";" * 75_000, "-" * 100_001,
+    "$a" * 50_000, "1e" * 50_000, "." * 75_000, "a$" * 50_000, "e" * 400_000, " \n" * 50_000,
+    "".join(f"$t{i}$" for i in range(15_000)),
 ], ids=lambda text: repr(text[:6]))
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
     # A ratio, for a clock means little on a busy machine: eight times the text takes eight times as long, not 64 times.
