@@ -54,9 +54,10 @@ class Awaited:
             raise StopAsyncIteration from None
 
 
-_AT_ONCE = ("acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
+_AT_ONCE = ("timeout", "acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
             "copy_out", "copy_out_arrow", "copy_out_bytes", "listen", "cursor", "large_object")
-_MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held", "febe.client.blocking_bulk")
+_MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held", "febe.client.blocking_bulk",
+            "febe.client.run_blocking")
 
 
 def _wrapped(made: Any) -> Any:

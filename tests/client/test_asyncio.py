@@ -62,3 +62,18 @@ def test_a_timeout_around_a_request(pg18: Postgres) -> None:
             return await connection.fetchval("select 3")  # type: ignore[no-any-return]
 
     assert febe.aio.run(main()) == 3
+
+
+def test_a_transaction_that_is_interrupted_while_it_begins(pg18: Postgres) -> None:
+    async def main() -> None:
+        async with await febe.aio.connect(pg18.dsn()) as connection:
+            for _ in range(5):
+                task = asyncio.create_task(connection.transaction().__aenter__())
+                await asyncio.sleep(0)  # BEGIN is sent
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert await connection.fetchval("select 1") == 1
+                assert connection.transaction_status == "I"
+
+    asyncio.run(main())

@@ -181,6 +181,27 @@ def test_a_stream_is_bounded(face: str, postgres: Postgres, in_block: bool) -> N
     run(face, main)
 
 
+@on_each_face
+async def test_what_is_asked_first_is_told_the_server_once(connection: Any) -> None:
+    sql = "select n from generate_series(1, 3) n"
+    for _ in range(3):
+        async with connection.stream(sql) as stream:
+            assert [len(batch) async for batch in stream] == [3]
+        assert len(await connection.fetch(sql)) == 3
+
+
+@on_each_face
+async def test_what_a_failed_pipeline_was_to_tell_is_told_again(connection: Any) -> None:
+    for sql in ("select 1 as a", "select 2 as a"):
+        await connection.describe(sql)
+        with pytest.raises(PostgresError, match="zero"):
+            async with connection.pipeline() as pipeline:
+                pipeline.fetch("select 1 / $1::int4", 0)
+                pipeline.fetch(sql)
+        async with connection.transaction():
+            assert len(await connection.fetch(sql)) == 1
+
+
 # Arrow
 
 @on_each_face

@@ -14,7 +14,7 @@ from febe.client.asynchronous_bulk import Bulk, CopyOut, Stream
 from febe.client.asynchronous_held import Cursor, LargeObject
 from febe.client.base import BaseConnection, BaseListener, BasePipeline, BaseStatement
 from febe.client.options import Options, resolve
-from febe.client.run_asyncio import open_session
+from febe.client.run_asyncio import TimeLimit, open_session
 from febe.flows import (
     arrow,
     close,
@@ -121,6 +121,13 @@ class Connection(BaseConnection, Bulk, Generic[R]):
                     deferrable: bool | None = None) -> Transaction:
         """A transaction block, or within one a savepoint: `async with` it.  An exception rolls it back."""
         return Transaction(self, isolation=isolation, read_only=read_only, deferrable=deferrable)
+
+    def timeout(self, seconds: float) -> TimeLimit:
+        """A time limit for what a block asks of this connection: `async with` it.
+
+        What is under way when it passes is cancelled at the server, and the connection goes on.  Errors: TimeoutError.
+        """
+        return TimeLimit(self._session, seconds)
 
     def commit_prepared(self, gid: str) -> Flow[None]:
         """Commit a transaction that was prepared for two-phase commit.  Errors: PostgresError."""

@@ -8,6 +8,7 @@ import inspect
 import socket
 from collections.abc import Callable
 from functools import partial
+from types import TracebackType
 from typing import Any, TypeVar
 
 from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
@@ -54,6 +55,24 @@ class Turn:
         """Wait until it is set.  Errors: TimeoutError."""
         async with asyncio.timeout(seconds):
             await self._come
+
+
+class TimeLimit:
+    """How long a task waits for what it asks in a block."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._limit = asyncio.timeout(self._seconds)
+        await self._limit.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise TimeoutError("not done in the time allowed") from error
 
 
 async def _dial(target: Target) -> Session:
@@ -107,4 +126,4 @@ async def _ask_to_cancel(target: Target, session: Session) -> None:
             await cancel(await _connect(target), session, target.login.encryption)
 
 
-__all__ = ["Turn", "open_session", "runner"]
+__all__ = ["TimeLimit", "Turn", "open_session", "runner"]

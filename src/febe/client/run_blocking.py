@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from threading import Event, get_ident
+from types import TracebackType
 from typing import Any, TypeVar
 
 from febe.client.base import CANCEL_SECONDS, check_peer, not_in_time
@@ -18,7 +19,7 @@ from febe.client.options import Plan, Target
 from febe.client.reach import open_at, reach
 from febe.flows.cancel import cancel
 from febe.flows.session import Session
-from febe.ports.blocking import BlockingPort, connect_tcp, connect_unix
+from febe.ports.blocking import BlockingPort, Limit, connect_tcp, connect_unix
 from febe.protocol.errors import ConnectTimeout, Error
 
 T = TypeVar("T")
@@ -87,6 +88,26 @@ class Turn:
             raise TimeoutError
 
 
+class TimeLimit:
+    """How long a thread waits for what it asks in a block."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        assert isinstance(session.port, BlockingPort)
+        self._limits = session.port.limits
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._limit = Limit(self._seconds)
+        self._limits.setdefault(get_ident(), []).append(self._limit)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        mine = self._limits[get_ident()]
+        mine.remove(self._limit)
+        if not mine:
+            del self._limits[get_ident()]
+
+
 async def _dial(target: Target) -> Session:
     """Open a session whose connection this thread holds."""
     seconds = target.connect_timeout
@@ -145,4 +166,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(port, session, target.login.encryption)
 
 
-__all__ = ["Runner", "Turn", "open_session", "run", "runner"]
+__all__ = ["Runner", "TimeLimit", "Turn", "open_session", "run", "runner"]

@@ -7,6 +7,7 @@ import inspect
 import socket
 from collections.abc import Callable
 from functools import partial
+from types import TracebackType
 from typing import Any, TypeVar
 
 import trio
@@ -58,6 +59,24 @@ class Turn:
         raise TimeoutError
 
 
+class TimeLimit:
+    """How long a task waits for what it asks in a block."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._scope = trio.move_on_after(self._seconds)
+        self._scope.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> bool:
+        suppressed = bool(self._scope.__exit__(kind, error, trace))
+        if self._scope.cancelled_caught:
+            raise TimeoutError("not done in the time allowed") from error
+        return suppressed
+
+
 async def _dial(target: Target) -> Session:
     async def connecting() -> TrioPort:
         port = await _connect(target)
@@ -101,4 +120,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(await _connect(target), session, target.login.encryption)
 
 
-__all__ = ["Turn", "open_session", "runner"]
+__all__ = ["TimeLimit", "Turn", "open_session", "runner"]

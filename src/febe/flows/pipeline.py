@@ -71,6 +71,7 @@ class Pipeline:
         self._holds = False
         self._is_over = False
         self._copies: object = None
+        self._told: list[Statement] = []
         self._seen: Operation | None = None
 
     @asynccontextmanager
@@ -152,6 +153,9 @@ class Pipeline:
             raise
         finally:
             self.session.release()
+            if failure is not None:
+                for statement in self._told:  # whether the server has them now is not known
+                    statement.forget()
             if self._seen is not None:
                 self._seen.event.size = len(self.replies)
                 self._seen.end(failure)
@@ -208,6 +212,7 @@ class Pipeline:
             out = statement.parse + out
             states = (State.PARSE, *states)
             statement.is_known = bool(statement.name)
+            self._told.append(statement)
         part = Part(session, statement.decode, reply.give.one)
         part.columns = statement.columns
         part.tagged = True

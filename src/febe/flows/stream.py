@@ -49,6 +49,7 @@ class Batches:
         self.result = Result("")
         self._statement: Statement
         self._bind = b""
+        self._tells = False
         self._seen: Operation | None = None
         self._portal = ""
         self._is_open = False
@@ -98,6 +99,8 @@ class Batches:
                     answer = await self._next()
         except BaseException as error:
             self._ended = True
+            if self._tells:  # whether the server has it now is not known
+                self._statement.forget()
             self._end(error)
             await self.close()
             raise
@@ -117,6 +120,8 @@ class Batches:
             out, states = self._bound(), (State.BIND, State.EXECUTE)
             if not self._statement.is_known:
                 out, states = self._statement.parse + out, (State.PARSE, *states)
+                self._statement.is_known = bool(self._statement.name)
+                self._tells = True
             if not named:
                 session.hold()
                 self._holds = True
@@ -136,6 +141,7 @@ class Batches:
         if not answer.suspended or answer.error is not None:
             self._ended = True
         answer.check()
+        self._tells = False
         if self._ended:
             self.result = Result(answer.tag, (), self.columns)
         return answer

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from febe.flows.query import script
+from febe.flows.answer import ask
+from febe.flows.query import Script, script
 from febe.flows.quote import literal
 from febe.flows.session import Session
 from febe.protocol.errors import Error
 from febe.protocol.families import InternalError
+from febe.protocol.simple import Query
+from febe.protocol.states import State
 
 LEVELS = ("serializable", "repeatable read", "read committed", "read uncommitted")
 
@@ -34,19 +37,26 @@ class Block:
 
     async def begin(self) -> None:
         """BEGIN, or SAVEPOINT where a block of this connection is open.  Errors: PostgresError, Error."""
-        blocks = self.session.blocks
+        session, blocks, is_asked = self.session, self.session.blocks, False
         nested = bool(blocks)
         blocks.append(self)
         try:
             if not nested:
-                await script(self.session, begin(self.isolation, self.read_only, self.deferrable))
+                if session.held_by is not None:
+                    await session.admission()
+                is_asked = True
+                await script(session, begin(self.isolation, self.read_only, self.deferrable))
                 return
             if (self.isolation, self.read_only, self.deferrable) != (None, None, None):
                 raise Error("a nested transaction has the properties of the outermost one")
             self.savepoint = self.session.new_name()
             await script(self.session, f"SAVEPOINT {self.savepoint}")
-        except BaseException:
+        except BaseException as error:
             blocks.remove(self)
+            if is_asked and not isinstance(error, Error) and not session.is_over:
+                # Interrupted: the server may have begun it, and nobody is going to end it.
+                ask(session, (State.QUERY,), Query(query="ROLLBACK").encode(), undoing := Script(session))
+                undoing.abandon()
             raise
 
     async def commit(self) -> None:

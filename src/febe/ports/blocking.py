@@ -31,6 +31,20 @@ _PIECE = 1 << 20
 _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 
+class Expired(TimeoutError):
+    """The time that a thread had for a block of statements has passed."""
+
+
+class Limit:
+    """A time limit that one thread has set itself; it is told once that it has passed."""
+
+    __slots__ = ("at", "passed")
+
+    def __init__(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+        self.passed = False
+
+
 class BlockingSignal:
     """What one thread waits for; it lets go of the connection meanwhile."""
 
@@ -43,11 +57,14 @@ class BlockingSignal:
 
     async def wait(self) -> None:
         """Wait until it is set."""
+        limit = self._port.limit()
         self._port.lock.release()
         try:
-            self._set.acquire()
+            come = self._set.acquire(timeout=-1 if limit is None else max(0.0, limit.at - time.monotonic()))
         finally:
             self._port._lock_again()
+        if not come and limit is not None:
+            raise self._port.expired(limit)
 
     def set(self) -> None:
         """Let the waiter go on."""
@@ -70,6 +87,8 @@ class BlockingPort(Encryptable):
         self._received: list[bytes] = []
         self._unsent = bytearray()
         self._deadline: float | None = None
+        self.limits: dict[int, list[Limit]] = {}
+        """Those of each thread that has any, the innermost last."""
 
     def write(self, out: bytes) -> None:
         """Take bytes to send; what the system does not take at once is sent by `wait`."""
@@ -93,12 +112,14 @@ class BlockingPort(Encryptable):
             with self._reading:
                 if received:  # by who sent much meanwhile
                     return
-                if self._unsent or self._deadline is not None or not _DONT_WAIT:
+                if self._unsent or self._deadline is not None or self.limits or not _DONT_WAIT:
                     self._move(True, until_read=True)
                 else:
                     # In one step as far as signals are concerned: what a handler raises comes when the bytes are in
                     # the list.
                     received.extend(map(self._recv, self._size))
+        except Expired:
+            raise
         except OSError as error:
             self._last_words(error)
         finally:
@@ -141,6 +162,8 @@ class BlockingPort(Encryptable):
         reads = self._reading.acquire(blocking=False)
         try:
             self._move(reads, until_read=False)
+        except Expired:
+            raise
         except OSError as error:
             raise _lost(error) from error
         finally:
@@ -173,12 +196,15 @@ class BlockingPort(Encryptable):
     def _move(self, reads: bool, *, until_read: bool) -> None:
         """Send what is left, and read beside it, because the peer may do the same; then, if asked, until bytes came."""
         unsent, received = self._unsent, self._received
+        limit = self.limit()
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_WRITE)
             while unsent or (until_read and not received):
                 wanted = (selectors.EVENT_WRITE if unsent else 0) | (selectors.EVENT_READ if reads else 0)
                 selector.modify(self._socket, wanted)
-                found = selector.select(self._seconds_left())
+                found = selector.select(self._seconds_left(limit))
+                if not found and limit is not None and time.monotonic() >= limit.at:
+                    raise self.expired(limit)
                 if not found:
                     raise ConnectTimeout("nothing was agreed within the time allowed", retry_is_safe=True)
                 ready = found[0][1]
@@ -200,8 +226,20 @@ class BlockingPort(Encryptable):
         finally:
             self.held_by = get_ident()
 
-    def _seconds_left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+    def limit(self) -> Limit | None:
+        """The limit of this thread's that passes first, of those it has not been told of."""
+        limits = self.limits and self.limits.get(get_ident())
+        return min((one for one in limits if not one.passed), key=_when, default=None) if limits else None
+
+    def expired(self, limit: Limit) -> Expired:
+        """What tells this thread that it has passed, and those with it."""
+        for one in self.limits[get_ident()]:
+            one.passed = one.passed or one.at <= limit.at
+        return Expired("not done in the time allowed")
+
+    def _seconds_left(self, limit: Limit | None) -> float | None:
+        ends = [end for end in (self._deadline, None if limit is None else limit.at) if end is not None]
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
 
     def _last_words(self, error: OSError) -> None:
         """Take what the peer said before it went away, which may be why; else raise ConnectionLost."""
@@ -213,6 +251,10 @@ class BlockingPort(Encryptable):
                 self._received.append(data)
                 return
         raise _lost(error) from error
+
+
+def _when(limit: Limit) -> float:
+    return limit.at
 
 
 def _lost(error: OSError) -> ConnectionLost:
@@ -248,4 +290,4 @@ def connect_unix(path: str, seconds: float | None = None) -> BlockingPort:
     return BlockingPort(connected)
 
 
-__all__ = ["BlockingPort", "connect_tcp", "connect_unix"]
+__all__ = ["BlockingPort", "Limit", "connect_tcp", "connect_unix"]
