@@ -63,8 +63,9 @@ def test_server_page_names_every_option() -> None:
     assert options == set(re.findall(r"^\| `(--[a-z-]+)", (ROOT / "docs/server.md").read_text(), re.MULTILINE))
 
 
-def test_every_case_of_the_security_page_has_its_test() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/security.md").read_text())
+@pytest.mark.parametrize("page", ["security", "replication-tested"])
+def test_every_case_of_a_page_has_its_test(page: str) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / f"docs/{page}.md").read_text())
     assert len(named) > 15
     for file, name in named:
         assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file} has no {name}"

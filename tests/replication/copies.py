@@ -24,8 +24,27 @@ class Copy:
         self.tables: dict[str, dict[Any, list[tuple[Any, ...]]]] = {name: {} for name in NAMES}
         self.commits: list[int] = []
         self.snapshots = 0
+        self.prepared: dict[str, list[Event]] = {}
+        self._preparing: list[Event] | None = None
 
     def apply(self, event: Event) -> None:
+        if isinstance(event, Begin):
+            self._preparing = [] if event.kind == "prepared" else None
+        if isinstance(event, replication.Prepare):
+            assert self._preparing is not None
+            assert event.gid not in self.prepared, "prepared twice"
+            self.prepared[event.gid], self._preparing = self._preparing, None
+        elif isinstance(event, replication.CommitPrepared):
+            for change in self.prepared.pop(event.gid):
+                self._apply(change)
+        elif isinstance(event, replication.RollbackPrepared):
+            del self.prepared[event.gid]
+        elif self._preparing is not None:
+            self._preparing.append(event)
+        else:
+            self._apply(event)
+
+    def _apply(self, event: Event) -> None:
         if isinstance(event, Begin) and event.kind == "snapshot":
             self.snapshots += 1
             self.tables = {name: {} for name in NAMES}
@@ -66,8 +85,9 @@ class Copy:
         return sorted((row for rows in self.tables[name].values() for row in rows), key=repr)
 
 
-def statements(chosen: random.Random, count: int, *, truncate: bool = True) -> list[str]:
-    """Transactions of random changes, each a query string; some large enough to be streamed, some rolled back.
+def statements(chosen: random.Random, count: int, *, truncate: bool = True, prepare: bool = False) -> list[str]:
+    """Transactions of random changes, each a query string; some large enough to be streamed, some rolled back, some
+    prepared and then either.
 
     TRUNCATE is not MVCC-safe (manual: "Caveats"): none may run while a snapshot is copied.
     """
@@ -78,7 +98,11 @@ def statements(chosen: random.Random, count: int, *, truncate: bool = True) -> l
             void = f"savepoint s; {_statement(chosen, truncate)}; rollback to s"
             parts.insert(chosen.randrange(len(parts) + 1), void)
         end = "rollback" if chosen.random() < 0.15 else "commit"
-        found.append(f"begin; {'; '.join(parts)}; {end}")
+        if prepare and chosen.random() < 0.2:
+            gid = f"p{chosen.random()}"
+            found += f"begin; {'; '.join(parts)}; prepare transaction '{gid}'", f"{end} prepared '{gid}'"
+        else:
+            found.append(f"begin; {'; '.join(parts)}; {end}")
     return found
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,10 @@ from febe.protocol.states import State
 from febe.replication import UNCHANGED, Commit, Event, Insert, SlotLost, Update, subscribe
 from febe.replication.handover import Handover
 from febe.replication.slots import as_lost
+from tests.conftest import installed
+from tests.peers import postgres as servers
 from tests.peers.postgres import Postgres
+from tests.replication.conftest import MAJORS, SETTINGS
 from tests.replication.test_subscription import drop_slots
 
 TABLES = """drop publication if exists p; drop table if exists t, whole;
@@ -275,6 +279,25 @@ def test_a_lost_slot_is_told(client: febe.Connection, newest: Postgres) -> None:
         lost = as_lost(PostgresError({"C": sqlstate, "M": "gone"}), "s")
         assert lost is not None and lost.sqlstate == sqlstate
     assert as_lost(PostgresError({"C": "42601", "M": "else"}), "s") is None
+
+
+@pytest.mark.parametrize("major", [pytest.param(major, marks=() if major == 18 else (pytest.mark.slow,))
+                                   for major in MAJORS])
+def test_a_slot_whose_log_the_server_has_removed_is_lost(tmp_path: Path, major: int) -> None:
+    settings = SETTINGS | {"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
+    with servers.running(installed(major), **settings) as server, febe.connect(server.dsn()) as client:
+        client.execute(TABLES)
+        client.execute("select pg_create_logical_replication_slot('good', 'pgoutput')")
+        for _ in range(4):
+            client.execute("insert into t values (0, 'x', 0); delete from t; select pg_switch_wal()")
+        client.execute("checkpoint")
+        assert client.fetchval("select wal_status from pg_replication_slots") == "lost"
+        with pytest.raises(SlotLost) as error:
+            next(iter(stream(server, create=False)))
+        assert error.value.sqlstate == "55000"
+        with pytest.raises(PostgresError) as removed:
+            replication.receive_wal(server.dsn(), tmp_path, start="0/1000000")
+        assert removed.value.sqlstate == "58P01"
 
 
 def test_a_start_before_the_confirmed_position_is_not_trusted(client: febe.Connection, newest: Postgres) -> None:
