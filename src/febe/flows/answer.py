@@ -350,7 +350,8 @@ async def settle(session: Session, answer: Answer) -> None:
             session.lost(error)
         raise
     if session.answers or session.listeners:
-        hand_over(session)
+        # Who goes on to ask reads on.
+        port.later(hand_over, session)
     if answer.cut is not None:
         raise _cut(answer, broken)
 

@@ -125,6 +125,10 @@ class Stream(Protocol):
         """Something for one flow of this connection to wait for."""
         ...
 
+    def later(self, call: Callable[..., object], *args: Any) -> None:
+        """Make a call when the task that runs now has gone as far as it can; at once, where that cannot be told."""
+        ...
+
     def me(self) -> object:
         """The task or thread that runs now."""
         ...

@@ -36,18 +36,20 @@ _THREADS = Threads()
 class AsyncioSignal:
     """A future that may be waited for before or after it is set, by one task."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_future", "_port")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future: asyncio.Future[None] = loop.create_future()
+    def __init__(self, port: AsyncioPort, future: asyncio.Future[None]) -> None:
+        self._port = port
+        self._future = future
 
     def wait(self) -> Awaitable[None]:
         """Suspend until it is set."""
         return self._future
 
     def set(self) -> None:
-        """Let the waiter go on."""
+        """Let the waiter go on; what it is going to write goes out with what others write in this turn of the loop."""
         if not self._future.done():
+            self._port.gathers = True
             self._future.set_result(None)
 
 
@@ -102,6 +104,8 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self._transport: asyncio.Transport
         self._received: list[bytes] = []
         self._unsent: list[bytes] = []
+        self.gathers = False
+        """Others have been woken who are likely to write as well."""
         self._received_size = 0
         self._waiter: asyncio.Future[None] | None = None
         self._attended: asyncio.Future[None] | None = None
@@ -172,12 +176,12 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
     def write(self, out: bytes) -> None:
         """Take bytes to send; never waits.
 
-        While somebody waits for an answer already, what others write goes out together at the end of this turn of the
-        loop.
+        While somebody waits for an answer already, or several have been woken, what they write goes out together at the
+        end of this turn of the loop.
         """
         if self._unsent:
             self._unsent.append(out)
-        elif self._waiter is None:
+        elif self._waiter is None and not self.gathers:
             self._transport.write(out)
         else:
             self._unsent.append(out)
@@ -217,7 +221,11 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     def signal(self) -> AsyncioSignal:
         """Something for one task to wait for."""
-        return AsyncioSignal(self._loop)
+        return AsyncioSignal(self, self._new_future())
+
+    def later(self, call: Callable[..., object], *args: Any) -> None:
+        """Make a call at the end of this turn of the loop."""
+        self._loop.call_soon(call, *args)
 
     def me(self) -> object:
         """The task that runs."""
@@ -351,6 +359,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     def _write_unsent(self) -> None:
         unsent = self._unsent
+        self.gathers = False
         if unsent:
             self._transport.write(b"".join(unsent))
             unsent.clear()

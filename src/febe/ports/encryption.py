@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from febe.flows.port import Certificate, Layer
 from febe.protocol.errors import ConnectionLost, EncryptionError
@@ -31,6 +32,10 @@ class Encryptable:
     def principal(self) -> str | None:
         """The peer's Kerberos name."""
         return None if self.layer is None else self.layer.principal
+
+    def later(self, call: Callable[..., object], *args: Any) -> None:
+        """Make a call when the task that runs now has gone as far as it can; at once, where that cannot be told."""
+        call(*args)
 
     def write(self, out: bytes) -> None:
         raise NotImplementedError
