@@ -18,9 +18,15 @@ except ModuleNotFoundError:  # the compiler needs the literal import
 
 from febe._kernel.errors import MalformedMessage
 
+if cython.compiled:
+    from cython.cimports.febe._kernel.frames import find_answer
+else:
+    from febe._kernel.frames import find_answer
+
 COMPILED: bool = cython.compiled
 
 _ALL = 1 << 30
+_STATUS = {73: "I", 84: "T", 69: "E"}
 
 
 @cython.cclass
@@ -117,6 +123,7 @@ class Dialogue:
     _incoming = cython.declare(dict, visibility="public")
     _outgoing = cython.declare(dict, visibility="public")
     _scanner = cython.declare(object, visibility="public")
+    _limits: bytes
     _data = cython.declare(bytes, visibility="public")
     _pos = cython.declare(cython.Py_ssize_t, visibility="public")
     _later = cython.declare(list, visibility="public")
@@ -137,7 +144,7 @@ class Dialogue:
         taking_requests: Collection[object],
         incoming: Mapping[Any, Any],
         outgoing: Mapping[Any, Any],
-        scanner: object,
+        scanner: Any,
         is_plain: bool,
     ) -> None:
         """Begin in `state`.
@@ -167,7 +174,7 @@ class Dialogue:
         taking_requests: Collection[object],
         incoming: Mapping[Any, Any],
         outgoing: Mapping[Any, Any],
-        scanner: object,
+        scanner: Any,
         is_plain: bool,
     ) -> None:
         """Go on by these tables."""
@@ -175,7 +182,16 @@ class Dialogue:
         self._incoming = dict(incoming)
         self._outgoing = dict(outgoing)
         self._scanner = scanner
+        self._limits = scanner.limits
         self._is_plain = is_plain
+
+    @property
+    def unread(self) -> int:
+        """How many bytes were received and not yet handed out as events."""
+        pos: cython.Py_ssize_t = self._pos
+        if self._frame < len(self._frames):
+            pos = self._frames[self._frame][1]
+        return len(self._data) - pos + self._later_size
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer, cut anywhere."""
@@ -269,16 +285,16 @@ class Dialogue:
             or not self._is_plain
         ):
             return None
-        found = self._scanner.answer(self._data, self._pos)
+        found = find_answer(self._limits, self._data, self._pos)
         if found is None:
             return None
-        start, end, rows, tag_end, status, pos = found
-        self._pos = pos
-        self.transaction_status = status
+        end: cython.Py_ssize_t = found[4]
+        self._pos = end + 7
+        self.transaction_status = _STATUS[self._data[end + 6]]
         pending.popleft()
         pending.popleft()
         self.state = pending.popleft() if pending else marks.idle
-        return self._data, start, end, rows, tag_end
+        return found
 
     def next_repeats(self, most: cython.Py_ssize_t) -> tuple[int, str] | None:
         """As many answers to Bind and Execute in one step, at most `most`, as come next, are here, and are BindComplete

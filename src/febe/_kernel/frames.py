@@ -23,7 +23,7 @@ COMPILED: bool = cython.compiled
 class FrameScanner:
     """Splits a stream into messages by type and length, and joins runs of row messages into one entry."""
 
-    _limits: bytes
+    limits = cython.declare(bytes, visibility="readonly")
     _batched: bytes
 
     def __init__(self, limits: Sequence[int], batched: bytes) -> None:
@@ -33,7 +33,7 @@ class FrameScanner:
         """
         if len(limits) != 256:
             raise ValueError("limits must have 256 entries")
-        self._limits = pack("!256i", *limits)
+        self.limits = pack("!256i", *limits)
         self._batched = bytes([kind in batched for kind in range(256)])
 
     def scan(
@@ -54,7 +54,7 @@ class FrameScanner:
         status: cython.Py_ssize_t = 0
         entries: cython.Py_ssize_t = 0
         size: cython.Py_ssize_t = len(data)
-        limits: bytes = self._limits
+        limits: bytes = self.limits
         batched: bytes = self._batched
         frames: list[tuple[int, int, int, int]] = []
         if pos < 0 or pos > size:
@@ -110,49 +110,6 @@ class FrameScanner:
             frames.append((run, start, pos, count))
         return frames, pos, status
 
-    def answer(self, data: bytes, pos: cython.Py_ssize_t) -> tuple[int, int, int, int, str, int] | None:
-        """Find a whole answer to Bind, Execute and Sync from `pos` on: BindComplete, DataRows, CommandComplete,
-        ReadyForQuery, and nothing else.
-
-        (start of the rows, their end, their number, end of the command tag, status, position after it all); the tag
-        begins 5 bytes after the rows' end.  None: it is something else, or not here whole, or malformed.
-        """
-        length: cython.int
-        limit: cython.int
-        size: cython.Py_ssize_t = len(data)
-        limits: bytes = self._limits
-        count: cython.Py_ssize_t = 0
-        start: cython.Py_ssize_t
-        end: cython.Py_ssize_t
-        if pos < 0 or size - pos < 17 or data[pos] != 50 or i32(data, pos + 1)[0] != 4:
-            return None
-        pos += 5
-        start = pos
-        limit = i32(limits, 68 << 2)[0]
-        while data[pos] == 68:
-            length = i32(data, pos + 1)[0]
-            if length < 4 or length > limit or length >= size - pos - 12:
-                return None
-            pos += length
-            pos += 1
-            count += 1
-        end = pos
-        if data[pos] != 67:
-            return None
-        length = i32(data, pos + 1)[0]
-        if length < 5 or length > i32(limits, 67 << 2)[0] or length >= size - pos - 6:
-            return None
-        pos += length
-        pos += 1
-        if data.find(b"\0", end + 5, pos) != pos - 1:
-            return None
-        if data[pos] != 90 or i32(data, pos + 1)[0] != 5:
-            return None
-        status = chr(data[pos + 5])
-        if status not in "ITE":
-            return None
-        return start, end, count, pos - 1, status, pos + 6
-
     def repeats(self, data: bytes, pos: cython.Py_ssize_t, most: cython.Py_ssize_t) -> tuple[int, int] | None:
         """Count the answers to Bind and Execute from `pos` on that are BindComplete and CommandComplete and, byte for
         byte, the same.
@@ -164,7 +121,7 @@ class FrameScanner:
         unit: cython.Py_ssize_t
         end: cython.Py_ssize_t
         size: cython.Py_ssize_t = len(data)
-        limits: bytes = self._limits
+        limits: bytes = self.limits
         count: cython.Py_ssize_t = 1
         if pos < 0 or size - pos < 11 or data[pos] != 50 or i32(data, pos + 1)[0] != 4 or data[pos + 5] != 67:
             return None
@@ -181,3 +138,49 @@ class FrameScanner:
             end += unit
             count += 1
         return count, unit
+
+
+@cython.cfunc
+def find_answer(limits: bytes, data: bytes, pos: cython.Py_ssize_t) -> object:
+    """Find a whole answer to Bind, Execute and Sync from `pos` on: BindComplete, DataRows, CommandComplete,
+    ReadyForQuery, and nothing else.  `limits` are a FrameScanner's.
+
+    (data, start of the rows, their end, their number, end of the command tag); the tag begins 5 bytes after the rows'
+    end, ReadyForQuery's status is 6 bytes after the tag's, and ends the answer.  None: it is something else, or not
+    here whole, or malformed.
+    """
+    length: cython.int
+    limit: cython.int
+    status: cython.int
+    size: cython.Py_ssize_t = len(data)
+    count: cython.Py_ssize_t = 0
+    start: cython.Py_ssize_t
+    end: cython.Py_ssize_t
+    if pos < 0 or size - pos < 17 or data[pos] != 50 or i32(data, pos + 1)[0] != 4:
+        return None
+    pos += 5
+    start = pos
+    limit = i32(limits, 68 << 2)[0]
+    while data[pos] == 68:
+        length = i32(data, pos + 1)[0]
+        if length < 4 or length > limit or length >= size - pos - 12:
+            return None
+        pos += length
+        pos += 1
+        count += 1
+    end = pos
+    if data[pos] != 67:
+        return None
+    length = i32(data, pos + 1)[0]
+    if length < 5 or length > i32(limits, 67 << 2)[0] or length >= size - pos - 6:
+        return None
+    pos += length
+    pos += 1
+    if data.find(b"\0", end + 5, pos) != pos - 1:
+        return None
+    if data[pos] != 90 or i32(data, pos + 1)[0] != 5:
+        return None
+    status = data[pos + 5]
+    if status != 73 and status != 84 and status != 69:
+        return None
+    return data, start, end, count, pos - 1

@@ -15,11 +15,11 @@ from febe._kernel.encode import codes_of, ways_of
 from febe._kernel.errors import MalformedRow
 
 if cython.compiled:
-    from cython.cimports.febe._kernel.encode import gather, make_room, put_cells, put_row
-    from cython.cimports.febe._kernel.wire import put, put16, put32
+    from cython.cimports.febe._kernel.encode import make_room, put_row
+    from cython.cimports.febe._kernel.wire import put, put32
 else:
-    from febe._kernel.encode import gather, make_room, put_cells, put_row
-    from febe._kernel.wire import put, put16, put32
+    from febe._kernel.encode import make_room, put_row
+    from febe._kernel.wire import put, put32
 
 COMPILED: bool = cython.compiled
 
@@ -46,24 +46,21 @@ class ParameterEncoder:
         `prefix`: portal, statement and parameter formats; `suffix`: result formats; `trailer`: whole messages.
         Errors: as RowEncoder.encode, the row being 0.
         """
-        cells: list[Any] = []
-        pos: cython.Py_ssize_t
-        size: cython.Py_ssize_t = (
-            6 + len(prefix) + gather(self._kinds, self._functions, values, 0, cells) + len(suffix)
-        )
-        if size > _LIMIT:
-            raise MalformedRow("the parameters are too long for a message")
-        buffer: bytearray = bytearray(1 + size + len(trailer))
+        pos: cython.Py_ssize_t = 5 + len(prefix)
+        buffer: bytearray = bytearray(64 + pos + len(suffix) + len(trailer) + 8 * len(self._kinds))
         out: cython.p_uchar = buffer
         out[0] = 66
-        put32(out, 1, size)
         put(out, 5, prefix, len(prefix))
-        pos = 5 + len(prefix)
-        put16(out, pos, len(self._kinds))
-        pos = put_cells(out, pos + 2, cells)
+        pos = put_row(self._kinds, self._ways, self._functions, buffer, pos, values, 0)
+        make_room(buffer, pos, len(suffix) + len(trailer))
+        out = buffer
         put(out, pos, suffix, len(suffix))
-        put(out, pos + len(suffix), trailer, len(trailer))
-        return bytes(buffer)
+        pos += len(suffix)
+        if pos - 1 > _LIMIT:
+            raise MalformedRow("the parameters are too long for a message")
+        put32(out, 1, pos - 1)
+        put(out, pos, trailer, len(trailer))
+        return bytes(out[: pos + len(trailer)])
 
     def encode_many(self, prefix: bytes, sets: Sequence[Sequence[object]], suffix: bytes, trailer: bytes) -> bytes:
         """Encode a Bind for each set of values, each with `trailer` after it.
@@ -75,7 +72,7 @@ class ParameterEncoder:
         begin: cython.Py_ssize_t
         around: cython.Py_ssize_t = 5 + len(prefix) + len(suffix) + len(trailer)
         buffer: bytearray = bytearray(4096 + around)
-        out: cython.p_uchar
+        out: cython.p_uchar = buffer
         for row, values in enumerate(sets):
             begin = pos
             make_room(buffer, pos, around)
@@ -92,4 +89,4 @@ class ParameterEncoder:
             put32(out, begin + 1, pos - begin - 1)
             put(out, pos, trailer, len(trailer))
             pos += len(trailer)
-        return bytes(memoryview(buffer)[:pos])
+        return bytes(out[:pos])

@@ -76,6 +76,8 @@ class Connection(Dialogue):
         def next_event(self) -> Event | None: ...
         def pass_on(self, other: Dialogue, said: list[bytes | bytearray], halt: frozenset[type],
                     flush: object = None) -> Event | None: ...
+        @property
+        def unread(self) -> int: ...
         def _gathered(self) -> bool: ...
         def _find(self) -> bool | DirectTLS | None: ...
         def _scan(self, scanner: object, most: int) -> bool: ...
@@ -113,12 +115,6 @@ class Connection(Dialogue):
             pos = after
 
     # Receiving
-
-    @property
-    def unread(self) -> int:
-        """How many bytes were received and not yet handed out as events."""
-        pos = self._frames[self._frame][1] if self._frame < len(self._frames) else self._pos
-        return len(self._data) - pos + self._later_size
 
     @property
     def next_type(self) -> int | None:
