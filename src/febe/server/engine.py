@@ -37,6 +37,15 @@ class Column:
     attribute_number: int = 0
 
 
+@dataclass(slots=True, kw_only=True, frozen=True)
+class RelationFound:
+    """A relation by its names, as `describe` has them, and the names of its columns in order."""
+
+    schema: str
+    name: str
+    columns: Sequence[str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Result:
     """What executing a statement gave.
@@ -167,6 +176,10 @@ class EngineSession(ABC):
 
     def describe(self) -> Database | None:
         """What the database holds now, for the catalogs; None where the engine has no notion of it."""
+        return None
+
+    def find_relation(self, name: Sequence[str]) -> RelationFound | None:
+        """What a name after FROM stands for, its parts as they are written; None where that is not known."""
         return None
 
     def recall(self, sql: str, parameter_types: Sequence[int]) -> Prepared | None:

@@ -91,7 +91,7 @@ def split(sql: str) -> list[Statement]:
     found: list[Statement] = []
     first = last = -1
     verb = ""
-    for kind, start, end in _scan(sql):
+    for kind, start, end in scan(sql):
         if kind is TokenKind.SYMBOL and sql[start] == ";":
             if first >= 0:
                 found.append(Statement(sql=sql[first:last], offset=first, verb=verb))
@@ -110,7 +110,7 @@ def split(sql: str) -> list[Statement]:
 
 def verb(sql: str) -> str:
     """The first keyword of a statement's text, as `Statement.verb` has it; nothing after it is looked at."""
-    for kind, start, end in _scan(sql):
+    for kind, start, end in scan(sql):
         if sql[start] != "(":
             return sql[start:end].upper() if kind is TokenKind.WORD else ""
     return ""
@@ -118,10 +118,11 @@ def verb(sql: str) -> str:
 
 def tokens(sql: str) -> list[Token]:
     """The tokens of `sql`, without whitespace and comments."""
-    return [Token(kind=kind, text=sql[start:end], start=start) for kind, start, end in _scan(sql)]
+    return [Token(kind=kind, text=sql[start:end], start=start) for kind, start, end in scan(sql)]
 
 
-def _scan(sql: str) -> Iterator[tuple[TokenKind, int, int]]:
+def scan(sql: str) -> Iterator[tuple[TokenKind, int, int]]:
+    """What `tokens` makes objects of, one by one: kind, first character, and that behind the last."""
     pos, length = 0, len(sql)
     while pos < length:
         match = _TOKEN.match(sql, pos)

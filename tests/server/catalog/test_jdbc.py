@@ -109,3 +109,32 @@ def test_columns_of_a_result(both: tuple[Any, Any]) -> None:
         found[-1].append((parameters.getParameterCount(), parameters.getParameterTypeName(1)))
         statement.close()
     assert found[0] == found[1]
+
+
+def test_a_result_that_can_be_changed(both: tuple[Any, Any]) -> None:
+    """An updatable result set finds its columns by RowDescription's table and number, and the key in the catalogs."""
+    found = []
+    for one in both:
+        statement = one.createStatement(1004, 1008)  # TYPE_SCROLL_INSENSITIVE, CONCUR_UPDATABLE
+        statement.execute("create table changing (id integer primary key, name text, n integer)")
+        statement.execute("insert into changing values (1, 'a', 10), (2, 'b', 20)")
+        rows = statement.executeQuery("select id, name, n from changing")
+        meta = rows.getMetaData()
+        told = [(meta.getColumnLabel(i), meta.getBaseColumnName(i), meta.getTableName(i), meta.getSchemaName(i),
+                 meta.isNullable(i)) for i in (1, 2, 3)]
+        while rows.next():
+            rows.updateString("name", f"{rows.getString(2)} changed")
+            rows.updateInt("n", rows.getInt("n") + 1)
+            rows.updateRow()
+        rows.moveToInsertRow()
+        rows.updateInt(1, 3)
+        rows.updateString(2, "new")
+        rows.insertRow()
+        rows.close()
+        rows = statement.executeQuery("select id, name, n from changing order by id")
+        found.append((told, [(rows.getInt(1), str(rows.getString(2)), rows.getInt(3)) for _ in range(3)
+                             if rows.next()]))
+        statement.execute("drop table changing")
+        statement.close()
+    assert found[0] == found[1]
+    assert found[0][1] == [(1, "a changed", 11), (2, "b changed", 21), (3, "new", 0)]

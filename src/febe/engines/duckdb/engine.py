@@ -20,10 +20,11 @@ import duckdb
 
 from febe.engines.duckdb import _driver, catalog, errors, forms, sources, statements
 from febe.engines.duckdb.copying import DuckDBCopy, check_allowed
+from febe.engines.duckdb.names import Relations
 from febe.engines.duckdb.prepared import Context, prepare
 from febe.engines.duckdb.stream import ResultStream
 from febe.server.catalog.description import Database
-from febe.server.engine import Engine, EngineError, EngineSession, Prepared
+from febe.server.engine import Engine, EngineError, EngineSession, Prepared, RelationFound
 from febe.server.sql import TokenKind, split, tokens, verb
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class DuckDBEngine(Engine):
         self._lock = threading.Lock()
         self._broken = False
         self._sessions: weakref.WeakSet[DuckDBSession] = weakref.WeakSet()
+        self._relations = Relations(self)
         self.epoch = 0
         """How often the catalog has been changed."""
         self.sources = sources.find(texts)
@@ -159,6 +161,11 @@ class DuckDBEngine(Engine):
             self.check_usable()
             return self._root.cursor()
 
+    @property
+    def relations(self) -> Relations:
+        """The names of what everybody can see."""
+        return self._relations
+
     def catalog_changed(self) -> None:
         """A change of the catalog has been committed, or undone."""
         with self._lock:
@@ -233,6 +240,10 @@ class DuckDBSession(EngineSession):
         self._recalled: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, int] | None, Prepared | None]] = {}
         self._recalled_size = self._generation = 0
         self._changes_catalog = self._in_transaction = False
+        self._began_at = 0
+        self._path: Sequence[str] = ()
+        self._temporary: frozenset[str] | None = frozenset()
+        self._touched = False
         self.written = 0
         """How many statements that write have been run in this transaction."""
 
@@ -274,6 +285,7 @@ class DuckDBSession(EngineSession):
         finally:
             if catalog:
                 self._generation += 1
+                self._temporary, self._touched = None, True
                 self._changes_catalog = self._in_transaction
                 if not self._in_transaction:
                     self._engine.catalog_changed()
@@ -317,12 +329,25 @@ class DuckDBSession(EngineSession):
 
         return catalog.describe(query, writable=not self.read_only)
 
+    def find_relation(self, name: Sequence[str]) -> RelationFound | None:
+        """A table or view that everybody sees as this session does; None of any other, such as a temporary one."""
+        if self._changes_catalog or (self._in_transaction and self._began_at != self._engine.epoch):
+            return None
+        if self._temporary is None:
+            self._temporary = frozenset(row[0].casefold() for row in self._run(
+                "SELECT table_name FROM duckdb_tables() WHERE temporary UNION ALL "
+                "SELECT view_name FROM duckdb_views() WHERE temporary").fetchall())
+        if name[-1].casefold() in self._temporary:
+            return None
+        return self._engine.relations.find(name, self._database, self._path)
+
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""
         self._begun = "BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION"
         self._run(self._begun)
         self.written = 0
         self._in_transaction = True
+        self._began_at = self._engine.epoch
 
     def commit(self) -> None:
         """Commit; results still open end here, as portals do (manual: "Extended Query")."""
@@ -330,6 +355,8 @@ class DuckDBSession(EngineSession):
 
     def rollback(self) -> None:
         """Roll back; results still open end here."""
+        if self._touched:
+            self._temporary = None
         self._end("ROLLBACK")
 
     def copy_into(self, table: str, columns: Sequence[str], where: str) -> DuckDBCopy:
@@ -387,7 +414,8 @@ class DuckDBSession(EngineSession):
         wanted = [token.value for token in tokens(path) if token.kind is not TokenKind.SYMBOL]
         there = {row[0] for row in self._con.execute(
             "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()").fetchall()}
-        found = [sources.quoted(name) for name in wanted if name in there]
+        self._path = [name for name in wanted if name in there]
+        found = [sources.quoted(name) for name in self._path]
         anew = "RESET search_path" if self._database is None else f"USE {sources.quoted(self._database)}"
         self._con.execute(f"SET search_path = {sources.literal(','.join(found))}" if found else anew)
 
@@ -395,6 +423,7 @@ class DuckDBSession(EngineSession):
         """Drop the session's temporary tables and views."""
         self.free()
         self._generation += 1
+        self._temporary, self._touched = None, True
         with self.translated(""):
             for kind in ("view", "table"):
                 names = self._con.execute(f"SELECT {kind}_name FROM duckdb_{kind}s() WHERE temporary "

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from febe.server.catalog import builtin
+from febe.server.catalog import builtin, origins
 from febe.server.catalog.answer import Answer
 from febe.server.catalog.description import Database
 from febe.server.catalog.live import Live
@@ -22,7 +22,17 @@ from febe.server.catalog.rewrite import LIVE, NotOurs, Rewritten, rewrite
 from febe.server.catalog.rows import Oids
 from febe.server.catalog.snapshot import Snapshot
 from febe.server.catalog.words import might_concern
-from febe.server.engine import Client, CopyTarget, Engine, EngineError, EngineSession, Prepared, Result, SessionFacts
+from febe.server.engine import (
+    Client,
+    CopyTarget,
+    Engine,
+    EngineError,
+    EngineSession,
+    Prepared,
+    RelationFound,
+    Result,
+    SessionFacts,
+)
 from febe.server.parameters import SERVER_VERSION
 
 if TYPE_CHECKING:
@@ -161,10 +171,10 @@ class CatalogSession(EngineSession):
             with contextlib.suppress(NotOurs):
                 return Answer(self, _rewritten(sql), parameter_types)
         if self._catalog.translation is None:
-            return self._watched(sql, self.inner.prepare(sql, parameter_types))
+            return self._watched(sql, self._located(sql, self.inner.prepare(sql, parameter_types)))
         asked = self._catalog.translation(sql)
         try:
-            return self._watched(sql, self.inner.prepare(asked, parameter_types))
+            return self._watched(sql, self._located(asked, self.inner.prepare(asked, parameter_types)))
         except EngineError as error:
             if asked != sql:
                 error.position = None  # it counts in a text that the client has not written
@@ -179,6 +189,24 @@ class CatalogSession(EngineSession):
             sql = translation(sql)
         found = self.inner.recall(sql, parameter_types)
         return None if found is None else self._watched(sql, found)
+
+    def _located(self, sql: str, prepared: Prepared) -> Prepared:
+        """Tell of which table's columns the result's are, where they are."""
+        columns = prepared.columns
+        wanted = origins.plain(sql) if columns else None
+        relation = self.inner.find_relation(wanted.relation) if wanted is not None else None
+        if columns is None or wanted is None or relation is None:
+            return prepared
+        oid = self.oids.of("class", relation.schema, relation.name)
+        found = origins.numbers(wanted, relation.columns, [column.name for column in columns])
+        for column, number in zip(columns, found, strict=True):
+            if number and not column.table_oid:
+                column.table_oid, column.attribute_number = oid, number
+        return prepared
+
+    def find_relation(self, name: Sequence[str]) -> RelationFound | None:
+        """As the engine says."""
+        return self.inner.find_relation(name)
 
     def _watched(self, sql: str, prepared: Prepared) -> Prepared:
         return _Changing(self, prepared) if _CHANGES.match(sql) else prepared
