@@ -88,6 +88,9 @@ FILES: tuple[tuple[str, str, str, Callable[[str], str]], ...] = (
      blocking),
     ("asynchronous_bulk.py", "structured_bulk.py", "What carries much data on the face for trio, streams and COPY.",
      structured),
+    ("asynchronous_listening.py", "blocking_listening.py", "A listener that connects again: the blocking face's.",
+     blocking),
+    ("asynchronous_listening.py", "structured_listening.py", "A listener that connects again: trio's.", structured),
     ("asynchronous_retry.py", "blocking_retry.py", "Transactions that are run again: the blocking face's.", blocking),
     ("asynchronous_retry.py", "structured_retry.py", "Transactions that are run again: trio's.", structured),
 )

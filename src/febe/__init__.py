@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from febe._kernel import KIND as kernel
     from febe._kernel.row import Row
     from febe.client.blocking import Connection, PreparedStatement, connect
+    from febe.client.blocking_listening import Gap, Listening, listen
     from febe.client.blocking_pool import Pool
     from febe.client.blocking_retry import retry
     from febe.errors import Error, PostgresError
@@ -27,6 +28,8 @@ __version__ = "0.1.0.dev0"
 # Loaded when first used: a server needs no client, and a program that starts quickly needs neither at once.
 _PLACES = {
     "Connection": "febe.client.blocking", "PreparedStatement": "febe.client.blocking",
+    "Gap": "febe.client.blocking_listening", "Listening": "febe.client.blocking_listening",
+    "listen": "febe.client.blocking_listening",
     "Pool": "febe.client.blocking_pool", "connect": "febe.client.blocking", "Error": "febe.errors",
     "PostgresError": "febe.errors",
     "Name": "febe.flows.compose", "Query": "febe.flows.compose", "named": "febe.flows.compose",
@@ -48,5 +51,6 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-__all__ = ["Connection", "Error", "Name", "Pool", "PostgresError", "PreparedStatement", "Query", "Row", "__version__",
-           "aio", "connect", "dbapi", "errors", "events", "kernel", "named", "oauth", "retry", "scalar", "sql"]
+__all__ = ["Connection", "Error", "Gap", "Listening", "Name", "Pool", "PostgresError", "PreparedStatement", "Query",
+           "Row", "__version__", "aio", "connect", "dbapi", "errors", "events", "kernel", "listen", "named", "oauth",
+           "retry", "scalar", "sql"]

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from febe.client.asynchronous import Connection, PreparedStatement, connect
+from febe.client.asynchronous_listening import Gap, Listening, listen
 from febe.client.asynchronous_pool import Pool
 from febe.client.asynchronous_retry import retry
 
@@ -26,4 +27,4 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "retry", "run"]
+__all__ = ["Connection", "Gap", "Listening", "Pool", "PreparedStatement", "connect", "listen", "retry", "run"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from febe.client.structured import Connection, PreparedStatement, connect
+from febe.client.structured_listening import Gap, Listening, listen
 from febe.client.structured_pool import Pool
 from febe.client.structured_retry import retry
 
-__all__ = ["Connection", "Pool", "PreparedStatement", "connect", "retry"]
+__all__ = ["Connection", "Gap", "Listening", "Pool", "PreparedStatement", "connect", "listen", "retry"]

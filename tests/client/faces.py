@@ -28,7 +28,7 @@ class Awaited:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.real, name)
         if not callable(found):
-            return found
+            return _wrapped(found)
 
         def call(*args: Any, **options: Any) -> Any:
             if name in _AT_ONCE or (isinstance(self.real, blocking.Pipeline) and hasattr(BasePipeline, name)):
@@ -57,7 +57,7 @@ class Awaited:
 _AT_ONCE = ("timeout", "acquire", "metrics", "into", "stream", "stream_arrow", "pipeline", "transaction",
             "copy_out", "copy_out_arrow", "copy_out_bytes", "listen", "cursor", "large_object")
 _MODULES = (blocking.__name__, "febe.client.blocking_pool", "febe.client.blocking_held", "febe.client.blocking_bulk",
-            "febe.client.run_blocking")
+            "febe.client.run_blocking", "febe.client.blocking_listening")
 
 
 def _wrapped(made: Any) -> Any:

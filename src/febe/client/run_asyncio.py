@@ -75,6 +75,11 @@ class TimeLimit:
             raise TimeoutError("not done in the time allowed") from error
 
 
+async def pause(seconds: float) -> None:
+    """Let some time pass."""
+    await asyncio.sleep(seconds)
+
+
 async def _dial(target: Target) -> Session:
     async def connecting() -> AsyncioPort:
         port = await _connect(target)
@@ -126,4 +131,4 @@ async def _ask_to_cancel(target: Target, session: Session) -> None:
             await cancel(await _connect(target), session, target.login.encryption)
 
 
-__all__ = ["TimeLimit", "Turn", "open_session", "runner"]
+__all__ = ["TimeLimit", "Turn", "open_session", "pause", "runner"]

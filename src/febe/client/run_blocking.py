@@ -108,6 +108,11 @@ class TimeLimit:
             del self._limits[get_ident()]
 
 
+def pause(seconds: float) -> None:
+    """Let some time pass."""
+    time.sleep(seconds)
+
+
 async def _dial(target: Target) -> Session:
     """Open a session whose connection this thread holds."""
     seconds = target.connect_timeout
@@ -166,4 +171,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(port, session, target.login.encryption)
 
 
-__all__ = ["Runner", "TimeLimit", "Turn", "open_session", "run", "runner"]
+__all__ = ["Runner", "TimeLimit", "Turn", "open_session", "pause", "run", "runner"]

@@ -77,6 +77,11 @@ class TimeLimit:
         return suppressed
 
 
+async def pause(seconds: float) -> None:
+    """Let some time pass."""
+    await trio.sleep(seconds)
+
+
 async def _dial(target: Target) -> Session:
     async def connecting() -> TrioPort:
         port = await _connect(target)
@@ -120,4 +125,4 @@ async def _cancel(target: Target, session: Session) -> None:
         await cancel(await _connect(target), session, target.login.encryption)
 
 
-__all__ = ["TimeLimit", "Turn", "open_session", "runner"]
+__all__ = ["TimeLimit", "Turn", "open_session", "pause", "runner"]

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from febe.flows.answer import Answer, settle
 from febe.flows.query import script
 from febe.flows.quote import identifier
 from febe.flows.session import Session
 from febe.protocol.asynchronous import NotificationResponse
+from febe.protocol.errors import ConnectionLost
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Gap:
+    """Between two notifications the connection was lost and made again: what was said meanwhile nobody has heard."""
+
+    error: ConnectionLost
+    attempts: int
 
 
 class News(Answer):
@@ -79,4 +89,4 @@ class Listener:
             await script(session, "; ".join(f"UNLISTEN {identifier(channel)}" for channel in done))
 
 
-__all__ = ["Listener"]
+__all__ = ["Gap", "Listener"]
