@@ -34,6 +34,21 @@ QUERIES = (
     "select pg_get_serial_sequence('parent', 'x')",
     "select relname from pg_class limit -1",
     "select relname from pg_class where oid = 'abc'::oid",
+    "select nothing from pg_class",
+    "select c.relname, c.nothing from pg_class c",
+    "select relname from pg_class where nothing = 1 order by nothing",
+    "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespac",
+    "select * from information_schema.nope",
+    "select relname from pg_class, pg_catalog.nope",
+    "select x.relname from pg_class c where 'x' = 'x'",
+    "select relname from pg_class where oid = 'nope'::regclass",
+    "select relname from pg_class where oid = 'other.nope'::regclass",
+    "select 'nope', 'nope'::regtype",
+    "select cast('nope' as regnamespace)",
+    "select 'nope'::regrole, pg_backend_pid()",
+    "select pg_relation_size('nope')",
+    "select pg_table_is_visible('nope'::regclass), 1 as nope",
+    "select relname from pg_class where has_table_privilege('nope'::regclass, 'select')",
 )
 
 
@@ -45,10 +60,10 @@ def both(served: Place, beside: Place) -> Iterator[tuple[Any, Any]]:
         yield ours, theirs
 
 
-def refusal(con: Any, sql: str) -> tuple[str | None, str | None]:
+def refusal(con: Any, sql: str) -> tuple[str | None, str | None, str | None]:
     with pytest.raises(psycopg.Error) as caught:
         con.execute(sql)
-    return caught.value.diag.sqlstate, caught.value.diag.message_primary
+    return caught.value.diag.sqlstate, caught.value.diag.message_primary, caught.value.diag.statement_position
 
 
 @pytest.mark.parametrize("sql", QUERIES)
@@ -73,3 +88,17 @@ def test_privileges_of_what_there_is(both: tuple[Any, Any]) -> None:
                pg_has_role('postgres', 'member'), pg_has_role('postgres', 'pg_monitor', 'usage')"""
     ours, theirs = (one.execute(sql).fetchall() for one in both)
     assert ours == theirs
+
+
+def test_a_position_counts_in_the_whole_query(both: tuple[Any, Any]) -> None:
+    sql = "select 'ä'; select 1 /* nothing */;  select nothing from pg_class"
+    ours, theirs = (refusal(one, sql) for one in both)
+    assert ours == theirs
+    assert ours[2] == str(sql.rindex("nothing") + 1)
+
+
+def test_a_function_that_there_is_not(both: tuple[Any, Any]) -> None:
+    """Its arguments' types are told by PostgreSQL alone."""
+    found = [refusal(one, "select relname, pg_nothing(relname) from pg_class where relname = 'pg_nothing'")
+             for one in both]
+    assert found[0][::2] == found[1][::2] == ("42883", "17")

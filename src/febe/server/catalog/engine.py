@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 import threading
@@ -18,6 +17,7 @@ from febe.server.catalog.answer import Answer
 from febe.server.catalog.description import Database
 from febe.server.catalog.live import Live
 from febe.server.catalog.lookups import LOOKED_UP
+from febe.server.catalog.positions import locate
 from febe.server.catalog.rewrite import LIVE, NotOurs, Rewritten, rewrite
 from febe.server.catalog.rows import Oids
 from febe.server.catalog.snapshot import Snapshot
@@ -168,8 +168,13 @@ class CatalogSession(EngineSession):
     def prepare(self, sql: str, parameter_types: Sequence[int]) -> Prepared:
         """Understand a statement: ours if it asks for the catalogs, the engine's otherwise."""
         if might_concern(sql):
-            with contextlib.suppress(NotOurs):
+            try:
                 return Answer(self, _rewritten(sql), parameter_types)
+            except NotOurs:
+                pass
+            except EngineError as error:
+                locate(error, sql)
+                raise
         if self._catalog.translation is None:
             return self._watched(sql, self._located(sql, self.inner.prepare(sql, parameter_types)))
         asked = self._catalog.translation(sql)
