@@ -68,8 +68,7 @@ def _make_duckdb(path: Path, quick: bool) -> None:
     with duckdb.connect() as connection:
         # The oldest format, so that every DuckDB here opens the same file.
         connection.execute(f"attach '{path}' as made (storage_version 'v1.0.0')")
-        yield copy_out.TABLE, copy_out.MAKE, scaled(copy_out.ROWS, quick)
-    for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
+        for table, rows in (("t", duckdb_rows.ROWS), ("few", duckdb_rows.FEW_ROWS)):
             select = duckdb_rows.TABLES[table].format(rows=scaled(rows, quick))
             connection.execute(f"create table made.{table} as {select}")
 

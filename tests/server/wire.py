@@ -35,8 +35,14 @@ class MemoryPort(Encryptable):
 
     async def exchange(self, out: bytes) -> bytes:
         self.outbox.append(out)
+        await self.wait()
+        return self.take()
+
+    async def wait(self) -> None:
         while not self.inbox:
             await _suspend()
+
+    def take(self) -> bytes:
         return self.inbox.pop(0)
 
     async def flush(self, out: bytes) -> None:

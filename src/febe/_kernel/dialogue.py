@@ -131,6 +131,8 @@ class Dialogue:
     _need = cython.declare(cython.Py_ssize_t, visibility="public")
     _frames = cython.declare(list, visibility="public")
     _frame = cython.declare(cython.Py_ssize_t, visibility="public")
+    waiting = cython.declare(cython.Py_ssize_t, visibility="readonly")
+    _said: list[Any]
     _marks: Marks
     _before_session: Collection[Any]
     _taking_requests: Collection[Any]
@@ -165,6 +167,8 @@ class Dialogue:
         self._need = 1
         self._frames = []
         self._frame = 0
+        self.waiting = 0
+        self._said = []
         self._marks = marks
         self._before_session = before_session
         self._speak(taking_requests, incoming, outgoing, scanner, is_plain)
@@ -418,12 +422,39 @@ class Dialogue:
         self._move(entry.after)
         return data
 
+    def say(self, *messages: Any) -> None:
+        """Send, and keep the bytes until they are taken; `waiting` says how many those are.
+
+        Errors: LocalProtocolError; the messages before the one refused are said.
+        """
+        data: bytes
+        for message in messages:
+            data = self._send(message)
+            self._said.append(data)
+            self.waiting += len(data)
+
+    def say_run(self, cls: Any, data: bytes | bytearray) -> None:
+        """Send messages that were encoded elsewhere, and keep the bytes.  Errors: LocalProtocolError."""
+        self._said.append(self._send_run(cls, data))
+        self.waiting += len(data)
+
+    def take(self) -> bytes:
+        """Hand out what has been said and not taken."""
+        data: bytes = b"".join(self._said)
+        self._said.clear()
+        self.waiting = 0
+        return data
+
     def send_run(self, cls: Any, data: bytes | bytearray) -> bytes | bytearray:
         """Note messages that were encoded elsewhere: a run of DataRow or CopyData by the kernel, or one answer that is
         kept encoded because it is sent again and again.
 
         Errors: LocalProtocolError.
         """
+        return self._send_run(cls, data)
+
+    @cython.ccall
+    def _send_run(self, cls: Any, data: bytes | bytearray) -> object:
         entry: Entry
         row = self._outgoing.get(self.state)
         found = None if row is None else row.get(cls)

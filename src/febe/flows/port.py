@@ -149,8 +149,11 @@ class Stream(Protocol):
         """Write, wait and take."""
         ...
 
-    async def flush(self, out: bytes) -> None:
-        """Send all of `out` without waiting for an answer, holding back while the peer does not read."""
+    def flush(self, out: bytes) -> Awaitable[None]:
+        """Send all of `out` without waiting for an answer, holding back while the peer does not read.
+
+        READY where there is nothing to wait for.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from febe.flows.port import Port
+from febe.flows.port import READY, Port
 from febe.protocol.asynchronous import ErrorResponse, NoticeResponse
 from febe.protocol.connection import Connection, Event
 from febe.protocol.errors import RemoteProtocolError
-from febe.protocol.message import Message
 from febe.protocol.startup import Terminate
 
 DELIVER_AT = 1 << 16
@@ -16,29 +15,24 @@ DELIVER_AT = 1 << 16
 
 
 class Conversation:
-    """A core, a port, and what has been said but not sent: it leaves when the peer is waited for, or grows long."""
+    """A core and a port: what is said with one leaves by the other when the peer is waited for, or grows long."""
 
-    __slots__ = ("_said", "core", "port", "waiting")
+    __slots__ = ("core", "port", "say", "say_run", "take")
 
     def __init__(self, core: Connection, port: Port) -> None:
         self.core = core
         self.port = port
-        self._said: list[bytes | bytearray] = []
-        self.waiting = 0
-        """How many bytes have been said and not sent."""
-
-    def say(self, *messages: Message) -> None:
-        """Answer.  Errors: LocalProtocolError."""
-        for message in messages:
-            data = self.core.send(message)
-            self._said.append(data)
-            self.waiting += len(data)
-
-    def say_run(self, cls: type[Message], data: bytes | bytearray) -> None:
+        self.say = core.say
+        """Answer with these messages.  Errors: LocalProtocolError."""
+        self.say_run = core.say_run
         """Answer with messages that were encoded before.  Errors: LocalProtocolError."""
-        self.core.send_run(cls, data)
-        self._said.append(data)
-        self.waiting += len(data)
+        self.take = core.take
+        """Hand out what has been said and not sent, for who sends it by other ways."""
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes have been said and not sent."""
+        return self.core.waiting
 
     async def deliver(self) -> None:
         """Send what has been said, holding back while the peer does not read.  Errors: ConnectionLost."""
@@ -46,21 +40,23 @@ class Conversation:
 
     async def next_event(self) -> Event:
         """What the peer says next.  Errors: ConnectionLost, RemoteProtocolError."""
-        core = self.core
         while True:
-            event = core.next_event()
+            event = self.core.next_event()
             if event is not None:
                 return event
-            if self.waiting:
-                await self.port.flush(self.take())
-            core.receive(await self.port.exchange(b""))
+            await self.hear()
 
-    def take(self) -> bytes:
-        """Hand out what has been said and not sent, for who sends it by other ways."""
-        data = b"".join(self._said)
-        self._said.clear()
-        self.waiting = 0
-        return data
+    async def hear(self) -> None:
+        """Send what has been said, and wait for what the peer says to it.  Errors: ConnectionLost."""
+        port = self.port
+        if self.core.waiting:
+            sending = port.flush(self.take())
+            if sending is not READY:
+                await sending
+        arriving = port.wait()
+        if arriving is not READY:
+            await arriving
+        self.core.receive(port.take())
 
 
 class Handler(Protocol):
@@ -76,18 +72,22 @@ async def serve(conversation: Conversation, handler: Handler) -> None:
 
     Errors: ConnectionLost; RemoteProtocolError after which the connection cannot go on.
     """
+    core = conversation.core
     while True:
         try:
-            event = await conversation.next_event()
+            event = core.next_event()
         except RemoteProtocolError as error:
             if error.fatal:
                 raise
             await handler.refuse(error)
             continue
+        if event is None:
+            await conversation.hear()
+            continue
         if isinstance(event, Terminate):
             return
         await handler.handle(event)
-        if conversation.waiting >= DELIVER_AT:
+        if core.waiting >= DELIVER_AT:
             await conversation.deliver()
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from febe.flows.port import READY
+from febe.ports.arrival import Arrival
 from febe.ports.encryption import Encryptable
 from febe.ports.threads import Threads
 from febe.ports.tune import tune
@@ -99,7 +100,6 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     def __init__(self, connected: Callable[[AsyncioPort], object] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._new_future: Callable[[], asyncio.Future[None]] = self._loop.create_future
         self._connected = connected
         self._transport: asyncio.Transport
         self._received: list[bytes] = []
@@ -107,7 +107,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         self.gathers = False
         """Others have been woken who are likely to write as well."""
         self._received_size = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._arrival = Arrival(self._loop)
         self._attended: asyncio.Future[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self._held_back = False
@@ -132,12 +132,9 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received.append(data)
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        if self._arrival.waits:
+            self._arrival.set()
+            return
         if self.arrived is not None:
             self.arrived()
             return
@@ -181,7 +178,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         """
         if self._unsent:
             self._unsent.append(out)
-        elif self._waiter is None and not self.gathers:
+        elif not (self._arrival.waits or self.gathers):
             self._transport.write(out)
         else:
             self._unsent.append(out)
@@ -193,9 +190,8 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
             return READY
         if self._ended is not None:
             raise self._lost()
-        # Whoever sets a result takes it away; a cancelled one is passed over.
-        self._waiter = waiter = self._new_future()
-        return waiter
+        self._arrival = arrival = self._arrival.again()
+        return arrival
 
     async def attend(self, future: asyncio.Future[None]) -> None:
         """Wait for something else than bytes.  Errors: ConnectionLost, when the peer goes away first."""
@@ -221,7 +217,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
 
     def signal(self) -> AsyncioSignal:
         """Something for one task to wait for."""
-        return AsyncioSignal(self, self._new_future())
+        return AsyncioSignal(self, self._loop.create_future())
 
     def later(self, call: Callable[..., object], *args: Any) -> None:
         """Make a call at the end of this turn of the loop."""
@@ -238,14 +234,22 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         await self.wait()
         return self.take()
 
-    async def flush(self, out: bytes) -> None:
-        """Send all of `out`, holding back while the peer does not read.  Errors: ConnectionLost."""
-        if self._closed.done() or isinstance(self._ended, ConnectTimeout):
+    def flush(self, out: bytes) -> Awaitable[None]:
+        """Send all of `out`, holding back while the peer does not read; at once, when it does.
+
+        Errors: ConnectionLost.
+        """
+        if self._ended is not None and (self._closed.done() or isinstance(self._ended, ConnectTimeout)):
             raise self._lost()
-        self._write_unsent()
+        if self._unsent:
+            self._write_unsent()
         if out:
             self._transport.write(out if self.layer is None else self.layer.encrypt(out))
-        if len(out) >= YIELD_BYTES and not self._held_back:
+        return self._taken(len(out)) if self._held_back or len(out) >= YIELD_BYTES else READY
+
+    async def _taken(self, size: int) -> None:
+        """Hold back while the peer does not read, after so many bytes for it."""
+        if size >= YIELD_BYTES and not self._held_back:
             # Others get their turn, and this connection's end is noticed, however much there is to send.
             await asyncio.sleep(0)
         while self._held_back:
@@ -272,7 +276,7 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         except asyncio.CancelledError:
             while not work.done:
                 self._interrupt()
-                work.waiter = self._new_future()
+                work.waiter = self._loop.create_future()
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait((work.waiter,), timeout=INTERRUPT_SECONDS)
             raise
@@ -373,9 +377,10 @@ class AsyncioPort(Encryptable, asyncio.Protocol):
         if self._ended is not None:
             return
         self._ended = why
-        for waiter in (self._waiter, self._attended):
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(self._lost())
+        if self._arrival.waits:
+            self._arrival.fail(self._lost())
+        if self._attended is not None and not self._attended.done():
+            self._attended.set_exception(self._lost())
         self._interrupt_until_done()
 
     def _interrupt_until_done(self) -> None:

@@ -49,7 +49,7 @@ class Encryptable:
     async def exchange(self, out: bytes) -> bytes:
         raise NotImplementedError
 
-    async def flush(self, out: bytes) -> None:
+    def flush(self, out: bytes) -> Awaitable[None]:
         raise NotImplementedError
 
     async def encrypt(self, layer: Layer, unread: bytes = b"") -> None:

@@ -58,7 +58,8 @@ class Connection(Dialogue):
     """One end of a conversation in the role of `role`.
 
     `state` is where the conversation is; `transaction_status` what the last ReadyForQuery said (`I`, `T` or `E`).
-    `trace`, when set, is called with every message that goes either way.
+    `trace`, when set, is called with every message that goes either way.  `say` and `say_run` keep what is to be sent
+    until `take`; `waiting` says how many bytes that is.
     """
 
     if TYPE_CHECKING:  # the kernel knows no more of them than that they are objects
@@ -70,6 +71,7 @@ class Connection(Dialogue):
         _data: bytes
         _pos: int
         _later_size: int
+        waiting: int
         _frame: int
         _frames: list[tuple[int, int, int, int]]
 

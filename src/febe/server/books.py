@@ -205,7 +205,7 @@ class Books:
         """It is over; this is called from where the engine may be called."""
         self.effects = False
         self.parameters.end(committed=committed)
-        if self.portals:
+        if self.portals.by_name:
             self.portals.transaction_ended()
         self.large_objects.end(committed=committed)
         self.locks.transaction_ended()

@@ -17,11 +17,9 @@ from febe.protocol.simple import CommandComplete, DataRow, RowDescription
 from febe.protocol.states import State
 from febe.server import commands, sql
 from febe.server.books import Books
-from febe.server.command import Command
 from febe.server.copying import Copy
 from febe.server.engine import EngineError, EngineSession, Prepared
 from febe.server.portals import Portal
-from febe.server.results import expand
 from febe.server.shared import Shared
 from febe.server.statements import Statement
 from febe.server.transactions import Block
@@ -34,14 +32,31 @@ Piece: TypeAlias = "tuple[bytes | bytearray, int]"
 _CACHED_TEXT = 2048
 
 
-@lru_cache(1024)
-def _split_short(text: str) -> tuple[sql.Statement, ...]:
+_NONE, _FAILED = Block.NONE, Block.FAILED
+
+
+def _split(text: str) -> tuple[sql.Statement, ...]:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            wrong = text[error.start:error.start + 1].encode("utf-8", "surrogateescape")
+            raise EngineError(f'invalid byte sequence for encoding "UTF8": 0x{wrong.hex()}', sqlstate="22021") from None
     return tuple(sql.split(text))
 
 
+_split_short = lru_cache(1024)(_split)
+
+
+def split(text: str) -> tuple[sql.Statement, ...]:
+    """The statements of a query string.  Errors: EngineError (22021)."""
+    return _split_short(text) if len(text) <= _CACHED_TEXT else _split(text)
+
+
 @lru_cache(1024)
-def _complete(tag: str) -> bytes:
-    return CommandComplete(tag=tag).encode()
+def _complete(tag: str | None, rows: int) -> bytes:
+    """The CommandComplete of a result with this tag, after so many rows."""
+    return CommandComplete(tag=(tag or "SELECT {}").replace("{}", str(rows))).encode()
 
 
 class Execution(Books):
@@ -86,27 +101,18 @@ class Execution(Books):
         if self._telling is None or self._telling.done():
             self._telling = self._loop.create_task(self._deliver())
 
-    def _split(self, text: str) -> tuple[sql.Statement, ...]:
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                wrong = text[error.start:error.start + 1].encode("utf-8", "surrogateescape")
-                raise EngineError(f'invalid byte sequence for encoding "UTF8": 0x{wrong.hex()}',
-                                  sqlstate="22021") from None
-        return _split_short(text) if len(text) <= _CACHED_TEXT else tuple(sql.split(text))
-
     def _prepare(self, statement: sql.Statement, types: list[int]) -> Any:
         """Find who understands the statement.  In a failed block only its end is of interest."""
         if self.parameters.unpassed:
             self._pass_on()
         self.types_given = types
         command = commands.find(self, statement)
-        if self.transaction.block is Block.FAILED and not (command is not None and command.ends_block):
+        if self.transaction.block is _FAILED and not (command is not None and command.ends_block):
             raise aborted()
         if command is not None:
             return command
-        self.check_cancelled()
+        if self._cancelled:
+            self.check_cancelled()
         try:
             return self.engine.prepare(statement.sql, types)
         except EngineError as error:
@@ -118,14 +124,13 @@ class Execution(Books):
             raise
 
     def _check_block(self, statement: Statement) -> None:
-        if self.transaction.block is Block.FAILED:
-            prepared = statement.prepared
-            if prepared is not None and not (isinstance(prepared, Command) and prepared.ends_block):
-                raise aborted()
+        if self.transaction.block is _FAILED and statement.prepared is not None and (
+                statement.command is None or not statement.command.ends_block):
+            raise aborted()
 
     def _recalled(self, statement: sql.Statement, types: list[int]) -> Prepared | None:
         """The engine's statement, when it is one of the engine's and known already."""
-        if self.transaction.block is Block.FAILED or self.parameters.unpassed:
+        if self.transaction.block is _FAILED or self.parameters.unpassed:
             return None
         return self.engine.recall(statement.sql, types)
 
@@ -136,11 +141,13 @@ class Execution(Books):
 
     async def _first(self, portal: Portal, implicit: bool, most: int) -> Piece:
         """Run the portal's statement, or go on with it, and give its first rows."""
-        prepared = portal.statement.prepared
-        if isinstance(prepared, Command) and prepared.waits:
+        command = portal.statement.command
+        if command is not None and command.waits:
             await self.work(self.enter, portal, implicit)
             return await self.work(self._pull, portal, most, waits=True)
-        return await self.work(self._enter_and_pull, portal, implicit, most)
+        if self._blocking:
+            return await self.work(self._enter_and_pull, portal, implicit, most)
+        return self._enter_and_pull(portal, implicit, most)
 
     def _enter_and_pull(self, portal: Portal, implicit: bool, most: int) -> Piece:
         self.enter(portal, implicit)
@@ -148,58 +155,60 @@ class Execution(Books):
 
     def enter(self, portal: Portal, implicit: bool) -> None:
         """Have the transaction ready that the portal's statement is to run in."""
-        transaction, prepared = self.transaction, portal.statement.prepared
-        if portal.started or (isinstance(prepared, Command) and prepared.controls):
+        transaction, parameters = self.transaction, self.parameters
+        prepared, command = portal.statement.prepared, portal.statement.command
+        if portal.result is not None or (command is not None and command.controls):
             return
-        if self.parameters.unpassed:
+        if parameters.unpassed:
             self._pass_on()
-        if transaction.block is Block.NONE:
-            read_only = self.parameters.default_read_only
+        if transaction.block is _NONE:
+            read_only = parameters.default_read_only
             if implicit or read_only or (prepared is not None and prepared.together):
                 transaction.start_implicit(read_only=read_only)
                 if transaction.implicit:
-                    self.parameters.begin()
-        if not isinstance(prepared, Command) or prepared.reaches_engine:
+                    parameters.begin()
+        if command is None or command.reaches_engine:
             transaction.untouched = False
 
     def _pull(self, portal: Portal, most: int) -> Piece:
-        self.check_cancelled()
+        if self._cancelled:
+            self.check_cancelled()
         return portal.pull(most)
-
-    def _portal_of(self, statement: sql.Statement) -> Portal:
-        prepared = self._recalled(statement, []) or self._prepare(statement, [])
-        understood = Statement(prepared)
-        if understood.parameters:
-            raise EngineError("there is no parameter $1", sqlstate="42P02",
-                              position=_parameter_position(statement.sql))
-        form = 1 if isinstance(prepared, Command) and prepared.binary else 0
-        return Portal(understood, (), expand((form,), len(prepared.columns or ())))
 
     def _begin_simply(self, statement: sql.Statement, several: bool) -> tuple[Portal, Piece | Exception | None]:
         """The portal and its first rows; an error that comes after a query's description; nothing when it waits."""
-        portal = self._portal_of(statement)
-        prepared = portal.statement.prepared
-        assert prepared is not None
-        command = prepared if isinstance(prepared, Command) else None
+        understood = Statement(self._recalled(statement, []) or self._prepare(statement, []))
+        if understood.parameters:
+            raise EngineError("there is no parameter $1", sqlstate="42P02",
+                              position=_parameter_position(statement.sql))
+        command, columns = understood.command, understood.columns
+        form = 1 if command is not None and command.binary else 0
+        portal = Portal(understood, (), (form,) * len(columns or ()))
         if command is not None and (command.waits or isinstance(command, Copy)):
             return portal, None
         try:
             return portal, self._enter_and_pull(portal, several, 0)
         except Exception as error:
-            if prepared.columns is not None and not prepared.writes and (command is None or command.is_query):
+            prepared = understood.prepared
+            if prepared is not None and columns is not None and not prepared.writes and (
+                    command is None or command.is_query):
                 return portal, error
             portal.close()
             raise
 
     async def _answer_simply(self, statement: sql.Statement, *, several: bool) -> None:
         self._offset = statement.offset
-        portal, piece = await self.work(self._begin_simply, statement, several)
+        if self._blocking:
+            portal, piece = await self.work(self._begin_simply, statement, several)
+        else:
+            portal, piece = self._begin_simply(statement, several)
+        understood = portal.statement
         try:
-            description = portal.statement.description(portal.formats)
+            description = understood.description(portal.formats)
             if description is not None:
                 self.describe(description)
-            if isinstance(portal.statement.prepared, Copy):
-                await self._copy(portal.statement.prepared, portal)
+            if understood.command is not None and isinstance(understood.command, Copy):
+                await self._copy(understood.command, portal)
                 return
             if piece is None:
                 piece = await self._first(portal, several, 0)
@@ -219,7 +228,7 @@ class Execution(Books):
         portal.finished = True
         tag = await copy.converse(self)
         self._say_notices()
-        self.conversation.say_run(CommandComplete, _complete(tag))
+        self.conversation.say_run(CommandComplete, _complete(tag, 0))
 
     async def _send_rows(self, portal: Portal, piece: Piece, limit: int) -> None:
         """Send a portal's rows as the engine gives them, and what ends them."""
@@ -243,19 +252,21 @@ class Execution(Books):
         if rows:
             self.say(PortalSuspended())
         else:
-            conversation.say_run(CommandComplete, _complete(portal.tag(sent)))
+            conversation.say_run(CommandComplete, _complete(portal.tag, sent))
 
     def _say_notices(self, portal: Portal | None = None) -> None:
-        if portal is not None:
+        if portal is not None and portal.result is not None and portal.result.notices:
             for text in portal.notices():
                 self.tell(text)
-        for text, sqlstate, severity, where in self._notices:
-            self.say(notice_response(text, sqlstate=sqlstate, severity=severity, where=where))
-        self._notices.clear()
+        if self._notices:
+            for text, sqlstate, severity, where in self._notices:
+                self.say(notice_response(text, sqlstate=sqlstate, severity=severity, where=where))
+            self._notices.clear()
 
     async def _close_portal(self, name: str) -> None:
-        if name in self.portals:
-            if self.portals.get(name).open:
+        found = self.portals.by_name.get(name)
+        if found is not None:
+            if found.open:
                 await self.work(self.portals.close, name)
             else:
                 self.portals.close(name)

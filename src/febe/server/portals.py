@@ -6,9 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from febe.server.command import Command
 from febe.server.engine import EngineError, Result
-from febe.server.results import PIECE_ROWS, Formats, Source, source_of, transcoded, unread
+from febe.server.results import PIECE_ROWS, Formats, Source, at_once, source_of, transcoded, unread
 from febe.server.spool import Spool
 from febe.server.statements import Statement
 
@@ -20,11 +19,11 @@ class Portal:
     """A statement ready to be executed, or under way.
 
     `scroll` True keeps every row to go back to, False none, None some.  `hold`: it outlives its transaction; `held`: it
-    has.  `text` is the DECLARE of a cursor.  `position` counts the rows gone past.
+    has.  `text` is the DECLARE of a cursor.  `position` counts the rows gone past.  `result` is what executing gave.
     """
 
-    __slots__ = ("_beyond", "_result", "_source", "_spool", "_values", "binary", "created", "finished", "formats",
-                 "held", "hold", "name", "position", "scroll", "statement", "text")
+    __slots__ = ("_beyond", "_source", "_spool", "_values", "binary", "created", "finished", "formats",
+                 "held", "hold", "name", "position", "result", "scroll", "statement", "text")
 
     def __init__(self, statement: Statement, values: Sequence[object], formats: Formats, *, name: str = "",
                  scroll: bool | None = False, hold: bool = False, binary: bool = False, text: str = "") -> None:
@@ -40,34 +39,23 @@ class Portal:
         self.position = 0
         self._beyond = False
         self._values = values
-        self._result: Result | None = None
+        self.result: Result | None = None
         self._source: Source | None = None
         self._spool = Spool() if scroll is not False else None
         self.finished = False
 
     @property
-    def started(self) -> bool:
-        """It has been executed, if only in part."""
-        return self._result is not None
-
-    @property
     def open(self) -> bool:
         """The engine may have more rows for it."""
-        return self._result is not None and not self.finished
-
-    @property
-    def result(self) -> Result:
-        """What executing gave."""
-        assert self._result is not None
-        return self._result
+        return self.result is not None and not self.finished
 
     def start(self) -> Result:
         """Execute the statement, if that has not been done."""
-        if self._result is None:
+        if self.result is None:
             prepared = self.statement.prepared
             assert prepared is not None
-            self._result = prepared.execute(self._values)
-        return self._result
+            self.result = prepared.execute(self._values)
+        return self.result
 
     def pull(self, most: int) -> tuple[bytes | bytearray, int]:
         """Give the next rows as DataRow messages, and how many; none: the end.  The first call runs the statement."""
@@ -80,11 +68,18 @@ class Portal:
             self._beyond = True
             return b"", 0
         if self._source is None:
-            result = self.start()
-            prepared = self.statement.prepared
-            assert prepared is not None
-            self._source = (prepared.source(result, self.formats) if isinstance(prepared, Command) else
-                            source_of(result, prepared.columns or (), self.formats))
+            result, command = self.start(), self.statement.command
+            if command is not None:
+                self._source = command.source(result, self.formats)
+            else:
+                columns = self.statement.columns or ()
+                if spool is None:
+                    whole = at_once(result, columns, self.formats, most)
+                    if whole is not None:
+                        self.finished = True
+                        self.position += whole[1]
+                        return whole
+                self._source = source_of(result, columns, self.formats)
             if self._source is None:
                 self.finished = True
                 return b"", 0
@@ -150,14 +145,15 @@ class Portal:
 
     def notices(self) -> list[str]:
         """What the engine has to say, once."""
-        if self._result is None or not self._result.notices:
+        if self.result is None or not self.result.notices:
             return []
-        notices, self._result.notices = self._result.notices, []
+        notices, self.result.notices = self.result.notices, []
         return notices
 
-    def tag(self, rows: int) -> str:
-        """The command tag after so many rows."""
-        return (self.result.tag or "SELECT {}").replace("{}", str(rows))
+    @property
+    def tag(self) -> str | None:
+        """The result's command tag."""
+        return self.result.tag if self.result is not None else None
 
     def close_source(self) -> None:
         """Let go of the rows that were not asked for."""
@@ -169,8 +165,8 @@ class Portal:
         """The portal is no more."""
         if self._source is not None:
             self.close_source()
-        elif self._result is not None and not self.finished:
-            unread(self._result)
+        elif self.result is not None and not self.finished:
+            unread(self.result)
         self.finished = True
         if self._spool is not None:
             self._spool.close()
@@ -187,43 +183,40 @@ class Portals:
     """The portals of one session, by name; "" is the unnamed one."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Portal] = {}
+        self.by_name: dict[str, Portal] = {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
-    def __bool__(self) -> bool:
-        return bool(self._by_name)
+        return name in self.by_name
 
     def all(self) -> list[Portal]:
         """Every portal, in the order they were made."""
-        return list(self._by_name.values())
+        return list(self.by_name.values())
 
     @property
     def any_open(self) -> bool:
         """Whether closing them means asking the engine."""
-        return any(portal.open for portal in self._by_name.values())
+        return any(portal.open for portal in self.by_name.values())
 
     def get(self, name: str) -> Portal:
         """Errors: EngineError (34000)."""
         try:
-            return self._by_name[name]
+            return self.by_name[name]
         except KeyError:
             raise EngineError(f'portal "{name}" does not exist', sqlstate="34000") from None
 
     def check_free(self, name: str) -> None:
         """Errors: EngineError (42P03) for a name that is taken; the unnamed portal is replaced."""
-        if name and name in self._by_name:
+        if name and name in self.by_name:
             raise EngineError(f'cursor "{name}" already exists', sqlstate="42P03")
 
     def add(self, portal: Portal) -> None:
         """Enter a portal under its name."""
         self.close(portal.name)
-        self._by_name[portal.name] = portal
+        self.by_name[portal.name] = portal
 
     def close(self, name: str) -> None:
         """Destroy a portal; none of that name is no error."""
-        found = self._by_name.pop(name, None)
+        found = self.by_name.pop(name, None)
         if found is not None:
             found.close()
 
@@ -241,5 +234,5 @@ class Portals:
 
     def clear(self) -> None:
         """Destroy all."""
-        for name in list(self._by_name):
+        for name in list(self.by_name):
             self.close(name)

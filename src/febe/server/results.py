@@ -47,6 +47,67 @@ def expand(formats: Sequence[int], columns: int) -> Formats:
     return (formats[0] if formats else 0,) * columns
 
 
+class Shape:
+    """How rows of these columns are sent in these formats."""
+
+    __slots__ = ("_description", "_encoder", "columns", "formats")
+
+    def __init__(self, columns: Sequence[Column], formats: Formats) -> None:
+        self.columns = columns
+        self.formats = formats
+        self._description: bytes | None = None
+        self._encoder: RowEncoder | None = None
+
+    @property
+    def description(self) -> bytes:
+        """The RowDescription, encoded."""
+        if self._description is None:
+            self._description = row_description(self.columns, self.formats)
+        return self._description
+
+    @property
+    def encoder(self) -> RowEncoder:
+        """What makes DataRow messages.  Errors: EngineError (42883) for a type that is not spoken in its format."""
+        if self._encoder is None:
+            self._encoder = _encoder(tuple([column.type_oid for column in self.columns]), self.formats)
+        return self._encoder
+
+    def encode(self, rows: Sequence[Sequence[object]]) -> bytes:
+        """DataRow messages.  Errors: EngineError."""
+        try:
+            return self.encoder.encode(rows)
+        except ValueEncodeError as error:
+            raise _unsendable(self.columns, error) from error
+
+
+_SHAPES = 512
+_shapes: dict[tuple[int, Formats], Shape] = {}
+
+
+def shape_of(columns: Sequence[Column], formats: Formats) -> Shape:
+    """The shape of these columns, known by the tuple that they are in: the same one comes again and again."""
+    found = _shapes.get((id(columns), formats))
+    if found is None:
+        found = Shape(columns, formats)
+        if type(columns) is tuple:
+            if len(_shapes) >= _SHAPES:
+                _shapes.clear()
+            # it holds the columns, so that nobody else gets their id
+            _shapes[id(columns), formats] = found
+    return found
+
+
+def at_once(result: Result, columns: Sequence[Column], formats: Formats, most: int) -> tuple[bytes, int] | None:
+    """All the rows, encoded, where they are few and here already."""
+    batches = result.rows
+    if type(batches) is not list or len(batches) != 1:
+        return None
+    rows = batches[0]
+    if type(rows) is not list or not 0 < len(rows) <= (most or PIECE_ROWS) <= PIECE_ROWS:
+        return None
+    return shape_of(columns, formats).encode(rows), len(rows)
+
+
 def source_of(result: Result, columns: Sequence[Column], formats: Formats) -> Source | None:
     """Where the rows come from; None when the statement returned none."""
     if result.rows is not None:
@@ -68,10 +129,8 @@ class _Rows:
 
     def __init__(self, batches: Iterable[Sequence[Sequence[object]]], columns: Sequence[Column],
                  formats: Formats) -> None:
-        self._columns = columns
-        self._batches = batches
+        self._shape = shape_of(columns, formats)
         self._ahead: Iterator[Sequence[Sequence[object]]] = iter(batches)
-        self._encoder = _encoder(tuple(column.type_oid for column in columns), formats)
         self._left = len(batches) if isinstance(batches, list | tuple) else -1
         self._batch: Sequence[Sequence[object]] = ()
         self._next = 0
@@ -88,10 +147,7 @@ class _Rows:
         piece = self._batch if rows == len(self._batch) else self._batch[self._next:self._next + rows]
         self._next += rows
         self.ended = self._left == 0 and self._next == len(self._batch)
-        try:
-            return self._encoder.encode(piece), rows
-        except ValueEncodeError as error:
-            raise _unsendable(self._columns, error) from error
+        return self._shape.encode(piece), rows
 
     def close(self) -> None:
         close = getattr(self._ahead, "close", None)
@@ -208,10 +264,7 @@ def _unsendable(columns: Sequence[Column], error: ValueEncodeError) -> EngineErr
 
 def check_formats(columns: Sequence[Column], formats: Formats) -> None:
     """Errors: EngineError when a column's type is not spoken in the format asked for."""
-    for column, form in zip(columns, formats, strict=True):
-        codec = TYPES.by_oid(column.type_oid)
-        if (codec.encode_binary if form else codec.encode_text) is None:
-            raise no_function(codec, form, "output")
+    _ = shape_of(columns, formats).encoder
 
 
 def no_function(codec: Codec, form: int, direction: str) -> EngineError:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 from febe.flows.serve import Conversation, error_response, serve
 from febe.protocol.connection import Event
@@ -36,7 +36,7 @@ from febe.protocol.states import State
 from febe.server.command import Command
 from febe.server.copying import Copy
 from febe.server.engine import Column, EngineError, EngineSession, Result
-from febe.server.execution import Execution, aborted
+from febe.server.execution import Execution, aborted, split
 from febe.server.functions import FUNCTIONS, Functions, signature
 from febe.server.limits import FatalError
 from febe.server.portals import Portal
@@ -48,15 +48,12 @@ from febe.server.telemetry.observed import Observed
 from febe.server.timeouts import STATEMENT, Timeouts
 from febe.server.transactions import Block
 
-T = TypeVar("T")
-PUSH_SECONDS = 0.005
-"""How long answers may wait for the next one, so that they leave together."""
-Piece: TypeAlias = "tuple[bytes | bytearray, int]"
-"""Rows, encoded, and how many."""
 logger = logging.getLogger("febe.server")
 
 _SYNC = ord(Sync.type)
-_READY = {block: ReadyForQuery(status=block.value) for block in Block}
+_NONE = Block.NONE
+_READY = {block.value: ReadyForQuery(status=block.value) for block in Block}
+_PARSED, _BOUND, _CLOSED = ParseComplete(), BindComplete(), CloseComplete()
 
 
 class Session(Execution):
@@ -122,25 +119,30 @@ class Session(Execution):
 
     async def on_query(self, message: Query) -> None:
         """Run a query string, each statement answered, all or nothing (manual: "Simple Query")."""
-        if self.portals:
+        if self.portals.by_name:
             await self._close_portal("")
-        self.statements.close("")
+        if self.statements.by_name:
+            self.statements.close("")
         self.backend.works(message.query)
-        statements = self._split(message.query)
+        statements = split(message.query)
         if not statements:
             self.say(EmptyQueryResponse())
+        several = len(statements) > 1
         for statement in statements:
-            await self._answer_simply(statement, several=len(statements) > 1)
+            await self._answer_simply(statement, several=several)
             if self._timeouts is not None and self.parameters.timed:
                 self._timeouts.next_statement()
-        await self._end_series()
+        if not self._settled():
+            await self._settle()
+        self.ready()
 
     async def on_parse(self, message: Parse) -> None:
         """Understand a statement and keep it under a name."""
-        self.statements.check_free(message.statement)
-        if not message.statement:
+        if message.statement:
+            self.statements.check_free(message.statement)
+        else:
             self.statements.close("")
-        found = self._split(message.query)
+        found = split(message.query)
         if len(found) > 1:
             raise EngineError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
         if found:
@@ -148,12 +150,13 @@ class Session(Execution):
             self.backend.works(message.query)
             prepared = self._recalled(found[0], message.parameter_types)
             if prepared is None:
-                prepared = await self.work(self._prepare, found[0], message.parameter_types)
+                prepared = (await self.work(self._prepare, found[0], message.parameter_types) if self._blocking
+                            else self._prepare(found[0], message.parameter_types))
             statement = Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query)
         else:
             statement = Statement(None, name=message.statement)
         self.statements.add(statement)
-        self.say(ParseComplete())
+        self.say(_PARSED)
 
     async def on_bind(self, message: Bind) -> None:
         """Give a statement its values; nothing runs."""
@@ -161,19 +164,20 @@ class Session(Execution):
         self._offset = statement.offset
         values = statement.values(message.parameter_formats, message.parameters, self.zone)
         self._check_block(statement)
-        columns = statement.columns or ()
-        formats = message.result_formats
-        if len(formats) > 1 and len(formats) != len(columns):
-            raise EngineError(f"bind message has {len(formats)} result formats but query has {len(columns)} columns",
-                              sqlstate="08P01")
-        check_codes(formats)
+        columns, formats = statement.columns or (), message.result_formats
+        if formats:
+            if len(formats) > 1 and len(formats) != len(columns):
+                raise EngineError(f"bind message has {len(formats)} result formats but query has {len(columns)} "
+                                  "columns", sqlstate="08P01")
+            check_codes(formats)
         every = expand(formats, len(columns))
-        check_formats(columns, every)
-        self.portals.check_free(message.portal)
-        if message.portal in self.portals:
+        if columns:
+            check_formats(columns, every)
+        if message.portal in self.portals.by_name:
+            self.portals.check_free(message.portal)
             await self._close_portal(message.portal)
         self.portals.add(Portal(statement.hold(), values, every, name=message.portal))
-        self.say(BindComplete())
+        self.say(_BOUND)
 
     async def on_describe(self, message: Describe) -> None:
         """Say what a statement or portal takes and returns; nothing runs."""
@@ -205,8 +209,8 @@ class Session(Execution):
         if portal.finished and statement.columns is None:
             raise EngineError(f'portal "{portal.name}" cannot be run', sqlstate="55000")
         self.backend.works(statement.text)
-        if isinstance(statement.prepared, Copy):
-            await self._copy(statement.prepared, portal)
+        if statement.command is not None and isinstance(statement.command, Copy):
+            await self._copy(statement.command, portal)
             return
         # A single Execute before Sync is a transaction by itself, which the engine can do without being told.
         alone = self.conversation.core.next_type == _SYNC
@@ -221,11 +225,13 @@ class Session(Execution):
             self.statements.close(message.name)
         else:
             await self._close_portal(message.name)
-        self.say(CloseComplete())
+        self.say(_CLOSED)
 
     async def on_sync(self, message: Sync) -> None:
         """The series is over: outside a block, what it did is committed."""
-        await self._end_series()
+        if not self._settled():
+            await self._settle()
+        self.ready()
 
     async def on_function_call(self, message: FunctionCall) -> None:
         """Call a function by its OID (manual: "Function Call")."""
@@ -247,7 +253,9 @@ class Session(Execution):
                         (message.result_format,))
         data, _ = await self._first(portal, False, 1)
         self.say(FunctionCallResponse(value=DataRow.decode(bytes(data), 5, len(data)).values[0]))
-        await self._end_series()
+        if not self._settled():
+            await self._settle()
+        self.ready()
 
     # What answers are made of
 
@@ -282,12 +290,13 @@ class Session(Execution):
         if self.parameters.changed:
             self._report()
         block = self.transaction.block
-        if self.mailbox.waiting and block is Block.NONE:
+        status: str = block._value_
+        if self.mailbox.waiting and block is _NONE:
             self._say_notifications()
-        self.backend.rests(block.value)
+        self.backend.rests(status)
         if self.parameters.timed and self._timeouts is not None:
-            self._timeouts.rests(block.value)
-        self.say(_READY[block])
+            self._timeouts.rests(status)
+        self.say(_READY[status])
 
     def _report(self) -> None:
         for name, value in self.parameters.reports():
@@ -306,16 +315,20 @@ class Session(Execution):
 
     # Inside
 
-    async def _end_series(self) -> None:
-        """A query string, a pipeline or a function call is over: outside a block, what it did is committed."""
+    def _settled(self) -> bool:
+        """A query string, a pipeline or a function call is over, and has left nothing to be committed or closed."""
+        transaction = self.transaction
+        return not (transaction.implicit or ((self.effects or self.portals.by_name) and transaction.block is _NONE))
+
+    async def _settle(self) -> None:
+        """Outside a block, what it did is committed."""
         if self.transaction.implicit:
             await self.work(self.transaction.end_implicit)
-        elif self.effects and self.transaction.block is Block.NONE:
+        elif self.effects and self.transaction.block is _NONE:
             self.committing()
             self.transaction_ended(True)
-        if self.portals and self.transaction.block is Block.NONE:
+        if self.portals.by_name and self.transaction.block is _NONE:
             await self._close_portals()
-        self.ready()
 
     async def _fail(self, error: EngineError) -> None:
         """Tell the client, and undo what the transaction did."""
@@ -326,7 +339,7 @@ class Session(Execution):
         else:
             if self.effects:
                 self.transaction_ended(False)
-            if self.portals:
+            if self.portals.by_name:
                 await self._close_portals()
         self._say_notices()
         text = str(error)

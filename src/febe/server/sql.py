@@ -58,11 +58,13 @@ class Statement:
 
     `offset` is that of its first character in the query string, so that an error's position can be told in characters
     of the whole.  `verb` is its first keyword in upper case, looking through leading parentheses; "" if there is none.
+    `called`: the function, in lower case, that a SELECT begins with a call of.
     """
 
     sql: str
     offset: int
     verb: str
+    called: str = ""
 
 
 # Quantifiers are possessive and every alternative that opens a quote also matches at the end of the text: no input
@@ -80,6 +82,7 @@ _TOKEN = re.compile(rf"""
   | (?P<number>(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+)
   | (?P<symbol>::|:=|=>|.)
 """, re.VERBOSE | re.DOTALL)
+_CALL = re.compile(r"select\s+(?:\*\s+from\s+)?(?:pg_catalog\s*\.\s*)?(\w+)\s*\(", re.IGNORECASE | re.ASCII)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))|''", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -94,7 +97,7 @@ def split(sql: str) -> list[Statement]:
     for kind, start, end in scan(sql):
         if kind is TokenKind.SYMBOL and sql[start] == ";":
             if first >= 0:
-                found.append(Statement(sql=sql[first:last], offset=first, verb=verb))
+                found.append(_statement(sql[first:last], first, verb))
             first, verb = -1, ""
             continue
         if first < 0:
@@ -104,8 +107,13 @@ def split(sql: str) -> list[Statement]:
             verb = sql[start:end].upper() if kind is TokenKind.WORD else ""
         last = end
     if first >= 0:
-        found.append(Statement(sql=sql[first:last], offset=first, verb=verb))
+        found.append(_statement(sql[first:last], first, verb))
     return found
+
+
+def _statement(text: str, offset: int, verb: str) -> Statement:
+    call = _CALL.match(text) if verb == "SELECT" else None
+    return Statement(sql=text, offset=offset, verb=verb, called=call[1].lower() if call is not None else "")
 
 
 def verb(sql: str) -> str:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from febe._kernel.errors import ValueDecodeError
+from febe.server.command import Command
 from febe.server.engine import Column, EngineError, Prepared
 from febe.server.inputs import canonical
-from febe.server.results import Formats, expand, row_decoder, row_description
+from febe.server.results import Formats, expand, row_decoder, shape_of
 from febe.types.registry import TYPES
 
 Zone = Callable[[], str]
@@ -20,13 +21,16 @@ def _utc() -> str:
 
 
 class Statement:
-    """A statement that has been understood.  `prepared` is None when it was empty.
+    """A statement that has been understood.
+
+    `prepared` is None when it was empty; `command` is the same, when it is one of the server's own.
 
     `offset` is where it begins in the text the client sent, which is `text`; `from_sql`: PREPARE made it.  The engine's
     statement is closed when neither a name nor a portal holds it any more.
     """
 
-    __slots__ = ("_holders", "created", "from_sql", "name", "offset", "parameters", "prepared", "text")
+    __slots__ = ("_holders", "command", "created", "from_sql", "name", "offset", "parameters", "prepared",
+                 "text")
 
     def __init__(self, prepared: Prepared | None, *, name: str = "", offset: int = 0, text: str = "",
                  from_sql: bool = False) -> None:
@@ -36,6 +40,7 @@ class Statement:
         self.from_sql = from_sql
         self.created = time.time() if name else 0.0
         self.prepared = prepared
+        self.command = prepared if isinstance(prepared, Command) else None
         self.parameters: tuple[int, ...] = tuple(prepared.parameters) if prepared is not None else ()
         self._holders = 1
 
@@ -46,8 +51,8 @@ class Statement:
 
     def description(self, formats: Formats) -> bytes | None:
         """The RowDescription, encoded; None: NoData is to be said."""
-        columns = self.columns
-        return row_description(columns, formats) if columns is not None else None
+        columns = self.prepared.columns if self.prepared is not None else None
+        return shape_of(columns, formats).description if columns is not None else None
 
     def hold(self) -> Statement:
         """One more holds it."""
@@ -129,35 +134,35 @@ class Statements:
     """The statements of one session, by name; "" is the unnamed one."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Statement] = {}
+        self.by_name: dict[str, Statement] = {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._by_name
+        return name in self.by_name
 
     def all(self) -> list[Statement]:
         """Every statement that has a name (pg_prepared_statements)."""
-        return [statement for name, statement in self._by_name.items() if name]
+        return [statement for name, statement in self.by_name.items() if name]
 
     def get(self, name: str) -> Statement:
         """Errors: EngineError (26000)."""
         try:
-            return self._by_name[name]
+            return self.by_name[name]
         except KeyError:
             raise _missing(name) from None
 
     def check_free(self, name: str) -> None:
         """Errors: EngineError (42P05) for a name that is taken; the unnamed statement can always be replaced."""
-        if name and name in self._by_name:
+        if name and name in self.by_name:
             raise EngineError(f'prepared statement "{name}" already exists', sqlstate="42P05")
 
     def add(self, statement: Statement) -> None:
         """Enter a statement under its name."""
         self.close(statement.name)
-        self._by_name[statement.name] = statement
+        self.by_name[statement.name] = statement
 
     def close(self, name: str) -> None:
         """Forget a statement; none of that name is no error."""
-        found = self._by_name.pop(name, None)
+        found = self.by_name.pop(name, None)
         if found is not None:
             found.release()
 
@@ -168,7 +173,7 @@ class Statements:
 
     def clear(self) -> None:
         """Forget all."""
-        for name in list(self._by_name):
+        for name in list(self.by_name):
             self.close(name)
 
 

@@ -34,7 +34,7 @@ def find(session: Execution, statement: Statement) -> Command | None:
     Errors: EngineError (42601) where a command of the server's does not parse.
     """
     if statement.verb == "SELECT":
-        return functions.select(session, statement.sql)
+        return functions.select(session, statement) if statement.called else None
     make = _VERBS.get(statement.verb)
     return make(session, Words(statement.sql)) if make is not None else None
 

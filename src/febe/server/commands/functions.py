@@ -5,7 +5,6 @@ Where one of them stands in anything larger, the whole query is the engine's or 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +13,19 @@ from febe.server.commands._arguments import Argument, argument
 from febe.server.commands._words import Words
 from febe.server.engine import Column, EngineError, Result
 from febe.server.functions import FUNCTIONS, Function
-from febe.server.sql import TokenKind
+from febe.server.sql import Statement, TokenKind
 from febe.server.statements import decode_values
 from febe.server.typenames import oid_of
 
 if TYPE_CHECKING:
     from febe.server.execution import Execution
 
-_FIRST = re.compile(r"select\s+(?:\*\s+from\s+)?(?:pg_catalog\s*\.\s*)?(\w+)\s*\(", re.IGNORECASE | re.ASCII)
-
-
-def select(session: Execution, sql: str) -> Command | None:
+def select(session: Execution, statement: Statement) -> Command | None:
     """The command that a SELECT is, when every item is a call of these functions."""
-    found = _FIRST.match(sql)
-    if found is None or found[1].lower() not in FUNCTIONS:
+    if statement.called not in FUNCTIONS:
         return None
     try:
-        calls = _calls(Words(sql))
+        calls = _calls(Words(statement.sql))
     except EngineError:
         return None  # whatever it is, the engine says what is wrong with it
     return _command(session, calls) if calls else None
