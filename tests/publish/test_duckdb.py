@@ -29,14 +29,16 @@ from tests.publish.test_publisher import SUBSCRIBERS, wait_until
 TYPES = {"smallint": "int2", "bigint": "int8", "hugeint": "numeric", "real": "float4", "double": "float8",
          "decimal(9, 3)": "numeric", "boolean": "bool", "blob": "bytea", "uuid": "uuid", "date": "date", "time": "time",
          "timestamp": "timestamp", "timestamp_ns": "timestamp", "timestamptz": "timestamptz", "interval": "interval",
-         "json": "json", "text[]": "text[]", "integer[]": "int4[]"}
+         "json": "json", "text[]": "text[]", "integer[]": "int4[]",
+         "integer[2]": "int4[]", "timestamp_s[]": "timestamp[]", "integer[][]": "text"}
 VALUES = {
     "smallint": "-7", "bigint": "9007199254740993", "hugeint": "170141183460469231731687303715884105727",
     "real": "0.1", "double": "'-inf'", "decimal(9, 3)": "-1.500", "boolean": "true", "blob": "'\\x00\\xFFa'::blob",
     "uuid": "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "date": "'0044-03-15 (BC)'", "time": "'23:59:59.999999'",
     "timestamp": "'infinity'", "timestamp_ns": "'2026-01-02 03:04:05.123456789'",
     "timestamptz": "'2026-01-02 03:04:05+05:30'", "interval": "'-1 year 2 days 03:04:05.5'",
-    "json": "'{\"a\": [1, null]}'", "text[]": "['a\"b', 'c\\d', NULL, 'NULL', '', '{,}']", "integer[]": "[1, NULL, -3]"}
+    "json": "'{\"a\": [1, null]}'", "text[]": "['a\"b', 'c\\d', NULL, 'NULL', '', '{,}']", "integer[]": "[1, NULL, -3]",
+    "integer[2]": "[1, NULL]", "timestamp_s[]": "['2026-01-02 03:04:05']", "integer[][]": "[[1], NULL]"}
 
 
 def serving(path: Path, port: int = 0, publication: str = "febe") -> contextlib.AbstractContextManager[FebeServer]:
@@ -288,6 +290,8 @@ def test_the_command_line(tmp_path: Path) -> None:
 
 
 def test_the_page_s_example(newest: Postgres) -> None:
+    with febe.connect(newest.dsn()) as client:
+        client.execute("drop table if exists stock")
     page = (Path(__file__).parents[2] / "docs/publish-duckdb.md").read_text()
     (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,

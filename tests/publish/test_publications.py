@@ -51,6 +51,7 @@ def subscribe(client: febe.Connection, name: str, port: int, publications: str, 
 @contextlib.contextmanager
 def cleaned(client: febe.Connection, *tables: str) -> Iterator[None]:
     """Whatever happens, neither subscriptions nor tables are left on a server that others use."""
+    client.execute(f"drop table if exists {', '.join(tables)}")
     try:
         yield
     finally:

@@ -145,9 +145,11 @@ def test_json_lines_on_standard_output_and_in_a_file(client: febe.Connection, ne
     done = replicate(newest.dsn(), *slots, "-o", path, "--until", here(client), "--messages")
     assert done.returncode == 0, done.stderr
     said = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [one["change"] for one in said if one["change"] not in ("begin", "commit")] == [
+    assert [one["change"] for one in said if one["change"] not in ("begin", "commit", "table")] == [
         *["insert"] * 5, "update", "insert", "update", "update", "delete", "delete", "update", "insert", "message"]
     assert said[0]["kind"] == "snapshot"
+    stock = next(one for one in said if one["change"] == "table" and one["table"] == "public.stock")
+    assert (stock["columns"]["price"], stock["key"]) == ("numeric", ["item"])
     updates = [one for one in said if one["change"] == "update"]
     assert updates[0]["new"] == {"item": "apple", "number": 2, "price": 1.50, "body": "x",
                                  "at": "2024-01-01 12:00:00+00"}

@@ -17,6 +17,7 @@ _COMMANDS = {  # what `febe --help` says, and the extra whose packages it needs
     "query": ("Run a statement and show or save its rows.", "query"),
     "top": ("Watch what a server's clients are at.", "query"),
     "backup": ("Copy a whole cluster into a directory.", "query"),
+    "publish": ("Publish tables and changes that a PostgreSQL subscribes to.", "serve"),
     "replicate": ("Follow changes, into JSON lines, Parquet or a DuckDB file.", "serve"),
     "passwd": ("Make a line for the users of febe serve.", "query"),
 }

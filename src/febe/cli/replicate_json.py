@@ -127,6 +127,10 @@ class JSONLines(Copy):
             end = {} if event.transactional else {"end": format_lsn(event.end_lsn)}
             return _object(change="message", prefix=event.prefix, content=event.content.decode(errors="replace"),
                            lsn=format_lsn(event.lsn), **end)
+        if isinstance(event, Relation):
+            return _object(change="table", table=event.full_name,
+                           columns={column.name: column.type_name for column in event.columns},
+                           key=[event.names[place] for place in event.key])
         return ""
 
     def _table(self, relation: Relation) -> str:

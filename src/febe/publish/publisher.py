@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -64,9 +65,9 @@ class Publisher:
               where: Callable[[Row], bool] | None = None) -> Table:
         """Publish a table: its columns' types by name, its key.
 
-        Tables have to be declared in the same order whenever the file is opened.  `rows` is what a table begins with:
-        anything that speaks Arrow, such as a data frame, an `EngineQuery`, or rows of Python; it is not read when the
-        file holds rows already.  Without `columns` they are those of `rows`.  `where` chooses the rows that are
+        Tables have to be declared whenever the file is opened, with the same columns.  `rows` is what a table begins
+        with: anything that speaks Arrow, such as a data frame, an `EngineQuery`, or rows of Python; it is not read when
+        the file holds rows already.  Without `columns` they are those of `rows`.  `where` chooses the rows that are
         published, as a row filter does: a row that an update brings in is inserted, one that it takes out is deleted.
 
         Errors: ValueError, ValueEncodeError.
@@ -74,9 +75,12 @@ class Publisher:
         given = contents(() if rows is None else rows, columns) if columns is None or rows is not None else None
         types = columns if given is None else {one: TYPES.by_oid(oid).name for one, oid in given.columns.items()}
         assert types is not None
-        made = Table(name, types, key, oid=FIRST_OID + len(self.tables), where=where)
-        if not made.key:
+        if not key:
             raise ValueError("a published table needs a key: updates and deletes could not be applied")
+        made = Table(name, types, key, oid=0, where=where)
+        made.oid = self.store.relation(made.full_name, json.dumps([types, list(key)]), FIRST_OID)
+        if made.oid in self.tables:
+            raise ValueError(f"{made.full_name} is published already")
         if given is not None and not self.store.has_rows(made.oid):
             self.store.fill(made.oid, ((made.key_of(cells), cells) for cells in given.cells(made)
                                        if where is None or made.admits(made.values(cells))))

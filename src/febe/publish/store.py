@@ -25,6 +25,7 @@ PART = 1 << 20
 """About how many bytes of a transaction are kept, and read, at a time."""
 _SCHEMA = """
 create table if not exists meta (name text primary key, value integer);
+create table if not exists relations (oid integer primary key, name text unique, shape text);
 create table if not exists rows (relation integer, key text, cells text, primary key (relation, key));
 create table if not exists log (lsn integer primary key, kind text, xid integer, at integer, detail text);
 create table if not exists changes (xid integer, part integer, data blob, primary key (xid, part));
@@ -290,6 +291,21 @@ class Store:
                 self._erase(progress.xid)
 
     # Rows
+
+    def relation(self, name: str, shape: str, first: int) -> int:
+        """The number of a table, by which its rows and changes are kept; the first one is `first`.
+
+        Errors: ValueError for a table that had another shape, which what is logged of it still has.
+        """
+        with self._transaction():
+            found = self._db.execute("select oid, shape from relations where name = ?", (name,)).fetchone()
+            if found is None:
+                self._db.execute("insert into relations select coalesce(max(oid) + 1, ?), ?, ? from relations",
+                                 (first, name, shape))
+                found = self._db.execute("select oid, shape from relations where name = ?", (name,)).fetchone()
+        if found[1] != shape:
+            raise ValueError(f"{name} had other columns, or another key, when the file was written")
+        return int(found[0])
 
     def fill(self, oid: int, rows: Iterator[tuple[str, Cells]]) -> None:
         """Put in what a table holds before anything is logged."""

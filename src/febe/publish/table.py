@@ -12,6 +12,7 @@ from febe._kernel.rows import RowEncoder, decode_value
 from febe.protocol import logical
 from febe.protocol.tuples import NULL, Cell
 from febe.server.typenames import oid_of
+from febe.types._codec import Codec
 from febe.types.registry import TYPES
 
 _LENGTH = Struct("!i").unpack_from
@@ -76,14 +77,15 @@ class Table:
 
     def values(self, cells: Cells) -> list[object]:
         """A row's values as Python's: they were given so, and are kept in text."""
-        found: list[object] = []
-        for codec, cell in zip(self.codecs, cells, strict=True):
-            decode = codec.decode_text
-            if cell is None or decode is None:
-                found.append(None if cell is None else cell.decode())
-            else:
-                found.append(decode(cell) if callable(decode) else decode_value(decode, cell))
-        return found
+        return [self.value(cell, codec) for codec, cell in zip(self.codecs, cells, strict=True)]
+
+    @staticmethod
+    def value(cell: bytes | None, codec: Codec) -> object:
+        """One of them.  Errors: ValueError, OverflowError, ValueDecodeError."""
+        decode = codec.decode_text
+        if cell is None or decode is None:
+            return None if cell is None else cell.decode()
+        return decode(cell) if callable(decode) else decode_value(decode, cell)
 
     def key_of(self, cells: Cells) -> str:
         """What rows are kept by; without a key, all of the row."""

@@ -428,7 +428,7 @@ class _Frozen:
             name, kind = quoted(shape.columns[place]), shape.types[place]
             told = announced(kind)
             # an array's text is made where the others are encoded without a look
-            as_text = not binary and kind.endswith("]") and told.expression is None
+            as_text = not binary and kind.endswith("]") and told.type_oid != oids.TEXT
             types.append(oids.TEXT if as_text else told.type_oid)
             listed.append(capture.text_of(name, kind) if as_text else
                           told.expression.format(name) if told.expression else name)
