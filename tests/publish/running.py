@@ -11,7 +11,7 @@ from typing import Any
 
 from febe.client.options import resolve
 from febe.client.run_blocking import open_session, run
-from febe.errors import ObjectInUse
+from febe.errors import ConnectionLost, ObjectInUse
 from febe.flows import replicate
 from febe.flows.session import Session
 from febe.ports.blocking import BlockingPort
@@ -109,6 +109,14 @@ class Reading:
         run(replicate.send(self._session, StandbyStatusUpdate(written=lsn, flushed=lsn, applied=lsn, sent_at=0,
                                                               reply_requested=int(ask))))
 
+    def is_ended(self) -> bool:
+        """Hear what there is, and say nothing; whether the publisher has ended the connection."""
+        try:
+            run(replicate.receive(self._session))
+        except ConnectionLost:
+            return True
+        return False
+
     def leave(self, lsn: int | None = None) -> None:
         """Confirm what was read, or up to a position, and end the stream: it is heard when this returns."""
         self.confirm(self.at if lsn is None else lsn)
@@ -129,6 +137,8 @@ def reading(running: Running, *, slot: str = "s", version: int = 4, streaming: s
             with contextlib.suppress(ObjectInUse):
                 run(replicate.start(session, StartReplication(slot=slot, lsn=lsn, options=options)))
                 break
+        else:
+            raise AssertionError("the slot is never free")
         yield Reading(session, running.publisher, version, streaming)
 
 

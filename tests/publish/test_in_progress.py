@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 from collections.abc import Callable
@@ -314,3 +315,30 @@ def test_random_transactions_whatever_is_written_of_them_before_their_end(tmp_pa
                 assert model.rows == rows
                 stream.leave()
         assert written(publisher) == NOTHING
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_subscription_that_says_nothing_loses_its_place(tmp_path: Path, busy: bool) -> None:
+    running = Running(tmp_path / "changes.db", wal_sender_timeout=0.2)
+    with running.started() as publisher:
+        create(running.port)
+        with reading(running) as stream:
+            for number in itertools.count():
+                if busy:
+                    insert_all(publisher, running.table, [number])
+                if stream.is_ended():
+                    break
+        publisher.wal_sender_timeout = 60.0
+        with reading(running) as stream:  # its slot is free
+            assert len(ids(stream.read())) == (number + 1) * busy
+
+
+def test_a_subscription_that_takes_nothing_loses_its_place(tmp_path: Path) -> None:
+    running = Running(tmp_path / "changes.db", wal_sender_timeout=0.2)
+    with running.started() as publisher:
+        create(running.port)
+        with publisher.transaction() as change:
+            for number in range(20_000):
+                change.insert(running.table, (number, "x" * 1000))
+        with reading(running), reading(running):  # the second gets the slot that the first has lost
+            pass

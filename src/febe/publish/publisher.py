@@ -21,7 +21,7 @@ from febe.publish.snapshot import KeptRows, Snapshot
 from febe.publish.store import Slot, Store
 from febe.publish.table import Table
 from febe.publish.transaction import PublishError, Transaction
-from febe.server import Listener, Session
+from febe.server import Limits, Listener, Session
 from febe.server import serve as serve_engine
 from febe.types.registry import TYPES
 from febe.walsender.no_engine import NoEngine
@@ -45,15 +45,17 @@ class Publisher:
 
     `publication` is one of all its tables; `publish` makes others.  A transaction whose changes take more memory than
     `logical_decoding_work_mem` bytes is written to the file, and sent to subscriptions that ask for `streaming`, before
-    it is committed.
+    it is committed.  A subscription that says nothing for `wal_sender_timeout` seconds, or takes nothing, is lost; 0 is
+    for ever.
     """
 
     def __init__(self, path: str | Path, *, publication: str | None = None,
-                 logical_decoding_work_mem: int = WORK_MEM) -> None:
+                 logical_decoding_work_mem: int = WORK_MEM, wal_sender_timeout: float = 60.0) -> None:
         self.publications: dict[str, Publication] = {}
         if publication is not None:
             self.publications[publication] = Publication(publication, every=True)
         self.logical_decoding_work_mem = logical_decoding_work_mem
+        self.wal_sender_timeout = wal_sender_timeout
         self.store = Store(path)
         self.tables: dict[int, Table] = {}
         self.busy: set[str] = set()
@@ -147,6 +149,7 @@ class Publisher:
 
         Other clients are refused, unless an `engine` is given for them.
         """
+        options.setdefault("limits", Limits(send_timeout=self.wal_sender_timeout or None))
         engine = options.pop("engine", None) or NoEngine(
             "this server publishes changes to subscriptions, and answers nothing else")
         return await serve_engine(engine, host=host, port=port, replication=self.session_class(), **options)

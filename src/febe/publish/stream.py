@@ -56,6 +56,10 @@ class Stream:
         self.store = session.publisher.store
         self.streaming, self.two_phase, self.chosen = streaming, two_phase, chosen
         self.sent = sent
+        self._timeout = session.publisher.wal_sender_timeout
+        self._heard = time.monotonic()
+        self._asked: float | None = None
+        """When the subscription was last heard of, and asked to say something since then."""
         self._described: set[int] = set()
         self._open: dict[int, set[int]] = {}
         """The transactions of which blocks were sent, and the relations that were described in them."""
@@ -75,12 +79,11 @@ class Stream:
                 await self._catch_up(reading)
                 if waiting.done():
                     waiting = asyncio.ensure_future(self.news.wait())
-                done, _ = await asyncio.wait({reading, waiting}, timeout=KEEPALIVE_SECONDS,
-                                             return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    self._keepalive(reply=True)
-                    await conversation.deliver()
-                if reading in done:
+                await asyncio.wait({reading, waiting}, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    await self._ask_if_it_is_there()
+                else:
+                    self._heard, self._asked = time.monotonic(), None
                     event = reading.result()
                     if isinstance(event, CopyDataRun):
                         for body in event.bodies():
@@ -97,6 +100,25 @@ class Stream:
                 with contextlib.suppress(asyncio.CancelledError, ConnectionLost, RemoteProtocolError):
                     await task
         session.say(CopyDone(), CommandComplete(tag="COPY 0"), CommandComplete(tag="START_REPLICATION"))
+
+    def _patience(self) -> float:
+        """How long to wait for the next thing: silence is told of from time to time."""
+        return min(KEEPALIVE_SECONDS, self._timeout / 4) if self._timeout else KEEPALIVE_SECONDS
+
+    async def _ask_if_it_is_there(self) -> None:
+        """As walsender.c does: at half of wal_sender_timeout, and before, where there is nothing else to say.
+
+        Errors: ConnectionLost for one that does not answer.
+        """
+        now = time.monotonic()
+        if now - self._heard < self._patience():
+            return
+        if self._asked is None:
+            self._asked = now
+            self._keepalive(reply=True)
+            await self.session.conversation.deliver()
+        elif self._timeout and now - self._heard >= self._timeout and now - self._asked >= self._timeout / 2:
+            raise ConnectionLost("the subscription has said nothing for wal_sender_timeout")
 
     def _hear(self, body: bytes) -> None:
         payload = read_payload(STREAMING[Sender.FRONTEND], body)
