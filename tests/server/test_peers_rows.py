@@ -14,13 +14,14 @@ from febe.protocol.connection import DataRowRun
 from febe.protocol.copy import CopyData, CopyDone, CopyInResponse
 from febe.protocol.extended import Bind, Close, Describe, Execute, Parse, Sync
 from febe.protocol.message import Message
-from febe.protocol.simple import Query
+from febe.protocol.simple import Query, RowDescription
 from febe.protocol.startup import CancelRequest, ParameterStatus, Terminate
 from febe.server import Listener, Session
 from febe.types.registry import TYPES
 from tests.server.listening import SECONDS, Raw, listening
 from tests.server.parity import said
 from tests.server.wire import Script
+from tests.types.live import decode
 
 
 @pytest.fixture(scope="module")
@@ -107,16 +108,35 @@ def test_a_failed_transaction_does_nothing_more(raw: Raw) -> None:
     assert said(raw, "commit") == ["CommandComplete ROLLBACK", "ReadyForQuery I"]
 
 
-@pytest.mark.parametrize("duckdb_type", [*(name for name in _PLAIN if name != "INTERVAL"), "INTEGER[]",
-                                         "STRUCT(a INTEGER)"])
+VALUES = {
+    "BOOLEAN": "true", "TINYINT": "-7", "UTINYINT": "255", "SMALLINT": "-32768", "USMALLINT": "65535",
+    "INTEGER": "-2147483648", "UINTEGER": "4294967295", "BIGINT": "9223372036854775807",
+    "UBIGINT": "18446744073709551615", "HUGEINT": "170141183460469231731687303715884105727", "FLOAT": "0.1",
+    "DOUBLE": "-1e300", "DECIMAL": "1.25", "VARCHAR": "'ä b'", "BLOB": "'\\xAB\\x00'", "JSON": """'{"a": [1]}'""",
+    "UUID": "'12345678-1234-5678-1234-567812345678'", "ENUM": "'a'", "DATE": "'2024-02-29'",
+    "TIME": "'23:59:59.999999'", "TIME_NS": "'23:59:59.999999'", "TIMESTAMP": "'2024-02-29 12:34:56.789012'",
+    "TIMESTAMP_S": "'2024-02-29 12:34:56'", "TIMESTAMP_MS": "'2024-02-29 12:34:56.789'",
+    "TIMESTAMP_NS": "'2024-02-29 12:34:56.789012'", "TIMESTAMP WITH TIME ZONE": "'2024-02-29 12:34:56+02'",
+    "TIMESTAMPTZ_NS": "'2024-02-29 12:34:56+02'", "INTERVAL": "'1 month 2 days 3.5 seconds'",
+    "INTEGER[]": "[1, NULL, 3]", "STRUCT(a INTEGER)": "{'a': 1}",
+}
+
+
+@pytest.mark.parametrize("duckdb_type", [*_PLAIN, "INTEGER[]", "STRUCT(a INTEGER)"])
 def test_a_type_that_is_announced_is_sent_in_both_formats(raw: Raw, duckdb_type: str) -> None:
     codec = TYPES.by_oid(announced(duckdb_type).type_oid)
-    assert codec.encode_text is not None and codec.encode_binary is not None
-    if duckdb_type == "ENUM":
-        duckdb_type = "ENUM('a')"
+    kind = "ENUM('a')" if duckdb_type == "ENUM" else duckdb_type
+    found = []
     for form in (0, 1):
-        assert ask(raw, parse(f"select null::{duckdb_type} as a"), bind(results=[form]), execute(), Sync())[2:4] == [
-            "DataRow NULL", "CommandComplete SELECT 1"]
+        raw.say(parse(f"select ({VALUES[duckdb_type]})::{kind} as a"), bind(results=[form]),
+                Describe(kind="P", name=""), execute(), Sync())
+        described, rows = raw.answers()[2:4]
+        assert isinstance(described, RowDescription) and isinstance(rows, DataRowRun)
+        assert (described.columns[0].type_oid, described.columns[0].format) == (codec.oid, form)
+        value = next(iter(rows.messages())).values[0]
+        assert value is not None
+        found.append(decode(codec, form, value))
+    assert found[0] == found[1]
 
 
 def test_sql_is_not_changed_on_the_way(raw: Raw) -> None:
