@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,6 +105,15 @@ def test_what_python_has_no_value_for_goes_by_arrow(session: DuckDBSession, kind
     assert result.arrow is not None and (data, rows) == told[1:]
 
 
+@pytest.mark.parametrize("kind", ["VARCHAR", "BLOB"])
+def test_long_values_go_by_arrow(session: DuckDBSession, kind: str) -> None:
+    statement = session.prepare(f"SELECT CAST(repeat('x', $1::int) AS {kind}) AS x", ())
+    sent(statement, (1,))
+    assert sent(statement, (1 << 16,))[0].rows is not None
+    result, data, rows = sent(statement, ((1 << 16) + 1,), 1)
+    assert result.arrow is not None and rows == 1 and data.endswith(b"x" * ((1 << 16) + 1))
+
+
 def test_many_after_few_are_all_there(session: DuckDBSession) -> None:
     statement = session.prepare("SELECT i, 'n' || i AS t FROM range($1) AS r(i)", ())
     arrow = [sent(session.prepare(f"SELECT i, 'n' || i AS t FROM range({n}) AS r(i)", ()))[1:]
@@ -182,3 +192,31 @@ def test_types_that_change_unseen_go_by_arrow(tmp_path: Any) -> None:
     with pytest.raises(OSError, match="cannot be sent as type 20 in binary"):
         sent(statement, form=1)
     engine.close()
+
+
+@pytest.mark.parametrize("rows", ["count(*)", "i"], ids=["few", "many"])
+def test_cancel(session: DuckDBSession, rows: str) -> None:
+    """Where the rows are fetched, and where it turned out that they are many."""
+    statement = session.prepare(f"SELECT {rows} FROM range($1) AS r(i) WHERE i % 3 = 0 OR i > 900", ())
+    sent(statement, (9,))
+    assert sent(statement, (9,))[0].rows is not None
+    stop = threading.Event()
+
+    def cancel() -> None:
+        while not stop.wait(0.05):
+            session.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    try:
+        with pytest.raises(EngineError) as caught:
+            result = statement.execute((100_000_000_000,))
+            source = source_of(result, statement.columns or (), (0,))
+            assert source is not None
+            while source.pull(0)[1]:
+                pass
+    finally:
+        stop.set()
+        thread.join()
+    assert (caught.value.sqlstate, str(caught.value)) == ("57014", "canceling statement due to user request")
+    assert sent(session.prepare("SELECT 1", ()))[2] == 1

@@ -95,14 +95,17 @@ def _array(element: Announced, *, fixed: bool, element_type: str) -> Announced:
 
 _SIMPLE = frozenset({"BOOLEAN", "TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT",
                      "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "VARCHAR", "BLOB", "UUID", "DATE", "TIMESTAMP", "TIME"})
+_LONG = 1 << 16
 
 PYTHON_HOLDS: dict[str, Callable[[Any], bool]] = {
     "DATE": lambda value: type(value) is date and date.min < value < date.max,
     "TIMESTAMP": lambda value: type(value) is datetime and datetime.min < value < datetime.max,
     "TIME": lambda value: type(value) is time,
+    "VARCHAR": lambda value: len(value) <= _LONG,
+    "BLOB": lambda value: len(value) <= _LONG,
 }
 """Which values of a type the client package gives as they are: infinity is Python's last day to it and the day after
-that, as 24:00, a text."""
+that, as 24:00, a text.  Long ones are not for rows that are encoded in one piece."""
 
 
 def is_simple(duckdb_type: str) -> bool:
