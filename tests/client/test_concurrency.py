@@ -247,6 +247,34 @@ def test_operations_that_are_cancelled_leave_the_connection_usable(pg18: Postgre
     assert run(face, main) == "I"
 
 
+def test_a_rollback_is_not_cancelled(pg18: Postgres) -> None:
+    """The cancel request of the statement before it is the only one: one more might leave the transaction open."""
+    cancelled = []
+
+    async def main() -> None:
+        async with await febe.trio.connect(pg18.dsn()) as connection:
+            await connection.execute("create temp table t (a int4)")
+            cancel = connection._session.cancel
+            assert cancel is not None
+
+            async def counted() -> None:
+                cancelled.append(1)
+                await cancel()
+
+            connection._session.cancel = counted
+            with pytest.raises(trio.TooSlowError):
+                with trio.fail_after(600) as scope:
+                    async with connection.transaction():
+                        await connection.execute("insert into t values (1)")
+                        scope.deadline = trio.current_time() + 0.05
+                        await connection.fetch("select pg_sleep(600)")
+            assert await connection.fetchval("select count(*) from t") == 0
+            assert connection.transaction_status == "I"
+
+    trio.run(main)
+    assert cancelled == [1]
+
+
 def test_a_transaction_of_another_task_is_not_mistaken_for_ones_own(pg18: Postgres) -> None:
     async def main() -> None:
         async with await febe.aio.connect(pg18.dsn()) as connection:

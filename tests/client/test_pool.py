@@ -70,6 +70,23 @@ def test_what_comes_back_is_as_new(face: str, pg18: Postgres) -> None:
     with_pool(face, pg18, test, max_size=1)
 
 
+def test_a_cancelled_request_loses_no_connection(face: str, pg18: Postgres) -> None:
+    async def test(pool: Any) -> None:
+        await pool.execute("create table if not exists kept (a int4); truncate kept")
+        for number in range(3):
+            with pytest.raises(TimeoutError):
+                async with pool.acquire() as connection, connection.timeout(0.05), connection.transaction():
+                    await connection.execute("insert into kept values (1)")
+                    await connection.fetch("select pg_sleep(600)")
+            assert await pool.fetchval("select $1::int4", number) == number
+        assert await pool.fetchval("select count(*) from kept") == 0
+        await pool.execute("drop table kept")
+        found = pool.metrics()
+        assert (found["size"], found["connected"], found["replaced"]) == (1, 1, 0)
+
+    with_pool(face, pg18, test, max_size=1)
+
+
 def test_what_is_broken_is_replaced(face: str, pg18: Postgres) -> None:
     async def test(pool: Any) -> None:
         async with pool.acquire() as connection:

@@ -70,6 +70,8 @@ class Answer:
     cut: BaseException | None = None
     """What ended the session before the answer was complete."""
     is_abandoned = False
+    is_rollback = False
+    """It is short and has to be done: no cancel request is sent for it, which might leave the transaction open."""
     is_part = False
     """It has no Sync of its own; who asked for it has the session alone."""
     signal: Signal | None = None
@@ -407,7 +409,7 @@ async def _give_up(session: Session, answer: Answer, error: BaseException) -> No
     if session.cancel is None and answer in session.answers:
         session.lost(error)
     # Not its turn yet: a cancel request would hit another one's.
-    elif session.cancel is not None and _has_its_turn(session, answer):
+    elif session.cancel is not None and not answer.is_rollback and _has_its_turn(session, answer):
         await session.cancel()
 
 

@@ -221,6 +221,7 @@ async def _script(session: Session, sql: str) -> list[Result]:
     if session.held_by is not None:
         await session.admission()
     answer = Script(session)
+    answer.is_rollback = sql.startswith("ROLLBACK")
     out = Query(query=sql).encode()
     if "stdin" in sql.lower():  # data that follows would be taken for its own
         async with session.alone():
