@@ -67,6 +67,8 @@ if cython.compiled:
 
     _DECODE = cython.declare(Decode[36])
 else:
+    from struct import Struct
+
     from febe._kernel.binary import (
         bool_binary,
         bytea_binary,
@@ -102,12 +104,16 @@ else:
         timestamptz_text,
         uuid_text,
     )
-    from febe._kernel.wire import collector_pause, collector_resume, f8, i16, i32, i64, put16, put32, row_head, u32
+    from febe._kernel.wire import collector_pause, collector_resume, i32, put16, put32, row_head
 
     _DECODE = [None] * kinds.COUNT
-    # Values of one size, which need no function of ours; a value of another size goes there and is refused.
-    _FIXED = {kinds.INT2_BINARY: (2, i16), kinds.INT4_BINARY: (4, i32), kinds.INT8_BINARY: (8, i64),
-              kinds.OID_BINARY: (4, u32), kinds.FLOAT8_BINARY: (8, f8)}
+    # Values of one size are unpacked together with their length; one of another size goes to its function and is
+    # refused.
+    _FIXED = {kind: (4 + size, Struct("!i" + code).unpack_from) for kind, size, code in (
+        (kinds.INT2_BINARY, 2, "h"), (kinds.INT4_BINARY, 4, "i"), (kinds.INT8_BINARY, 8, "q"),
+        (kinds.OID_BINARY, 4, "I"), (kinds.FLOAT8_BINARY, 8, "d"))}
+    _NEVER = 1 << 32
+    """No message is as long."""
 
 COMPILED: bool = cython.compiled
 
@@ -199,10 +205,10 @@ class RowDecoder:
         if cython.compiled:
             self._functions = list(columns)
         else:
-            # (size, how a value of that size is unpacked, what reads any other)
+            # (size with the length word, how a value of that size is unpacked with it, what reads any other)
             self._functions = [
-                (*_FIXED.get(column, (-2, None)), _DECODE[column]) if isinstance(column, int)
-                else (-2, None, _called(column))
+                (*_FIXED.get(column, (_NEVER, None)), _DECODE[column]) if isinstance(column, int)
+                else (_NEVER, None, _called(column))
                 for column in columns
             ]
 
@@ -256,6 +262,14 @@ class RowDecoder:
                     values: list[Any] = []
                 for reader in functions:
                     column += 1
+                    if not compiled:
+                        fixed, unpack, read = reader
+                        if stop - pos >= fixed:
+                            size, value = unpack(data, pos)
+                            if size == fixed - 4:
+                                values.append(value)
+                                pos += fixed
+                                continue
                     if stop - pos < 4:
                         raise MalformedRow(f"row {len(rows)} ends before column {column}")
                     size = i32(data, pos)[0]
@@ -271,8 +285,7 @@ class RowDecoder:
                             kind = codes[column]
                             value = reader(data[pos : pos + size]) if kind == 0 else _DECODE[kind](data, pos, size)
                         else:
-                            fixed, unpack, read = reader
-                            value = unpack(data, pos)[0] if size == fixed else read(data, pos, size)
+                            value = read(data, pos, size)
                         pos += size
                     if compiled:
                         Py_INCREF(value)
