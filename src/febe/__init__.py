@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,13 +40,24 @@ _PLACES = {
 }
 
 
+def _load(module: str) -> ModuleType:
+    # The cyclic collector would go over all that is declared, again and again, and find nothing to free.
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        if running:
+            gc.enable()
+
+
 def __getattr__(name: str) -> Any:
     if name == "kernel":
         value = import_module("febe._kernel").KIND
     elif name in _PLACES:
-        value = getattr(import_module(_PLACES[name]), name)
+        value = getattr(_load(_PLACES[name]), name)
     elif name in ("aio", "dbapi", "errors", "events", "oauth", "otel", "publish", "replication", "server", "xc"):
-        return import_module(f"febe.{name}")
+        return _load(f"febe.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
