@@ -258,6 +258,7 @@ _TABLE = (
     Parameter(name="transaction_timeout", value="0", accept=_milliseconds),
     Parameter(name="xmloption", value="content", accept=_one_of("content")),
 )
+UNLISTED = frozenset(("is_superuser", "lc_collate", "lc_ctype", "role", "session_authorization"))
 KNOWN = {parameter.name.lower(): parameter for parameter in _TABLE}
 
 
@@ -330,6 +331,10 @@ class Parameters:
     def all(self) -> list[tuple[str, str]]:
         """Name and value of every parameter, sorted as SHOW ALL does."""
         return sorted(self._values.items(), key=lambda item: item[0].lower())
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Those that SHOW ALL and pg_settings list (guc.h, GUC_NO_SHOW_ALL)."""
+        return [(name, value) for name, value in self.all() if name not in UNLISTED]
 
     # In a transaction
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from febe.server.catalog import builtin
-from febe.server.parameters import KNOWN
+from febe.server.parameters import KNOWN, UNLISTED
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,6 +74,8 @@ class Live:
             "boot_val FROM builtin.febe_setting")}
         rows = []
         for name, value in self.settings():
+            if name in UNLISTED:
+                continue
             row = {"name": name, "setting": value, "source": "default", "reset_val": value, "pending_restart": False,
                    "context": "user", "vartype": "string", "category": "Customized Options", "short_desc": ""}
             known = told.get(name.lower())

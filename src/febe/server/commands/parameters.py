@@ -93,7 +93,7 @@ def show(session: Execution, words: Words) -> Command | None:
     if words.take("ALL"):
         if not words.ended:  # SHOW ALL TABLES is of the engine's dialect
             return None
-        return Command(lambda values: Result(rows=[[(*pair, "") for pair in parameters.all()]], tag="SHOW"),
+        return Command(lambda values: Result(rows=[[(*pair, "") for pair in parameters.shown()]], tag="SHOW"),
                        columns=texts("name", "setting", "description"))
     if words.take("TRANSACTION", "ISOLATION", "LEVEL"):
         name = "transaction_isolation"
