@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -164,6 +165,30 @@ def change(shop: febe.Connection, chosen: random.Random) -> None:
         f"insert into t select i, 'bulk' from range({key}, {key + 20}) r(i) where i not in (select id from t)",
         f"update t set v = v || '!' where id < {key}", f"delete from t where id between {key} and {key + 5}"])
     shop.execute(one)
+
+
+def test_clients_that_write_at_the_same_time(newest: Postgres, tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        chosen = random.Random(number)
+        with febe.connect(server.dsn()) as shop:
+            for _ in range(25):
+                # 40001, 23505: others were quicker
+                with contextlib.suppress(febe.PostgresError), shop.transaction():
+                    change(shop, chosen)
+                    change(shop, chosen)
+
+    with (serving(tmp_path / "t.duckdb") as server, febe.connect(server.dsn()) as shop,
+          febe.connect(newest.dsn()) as client, cleaned(client, "t")):
+        shop.execute("create table t (id int primary key, v text)")
+        client.execute("create table t (id int primary key, v text)")
+        subscribe(client, "s", server.port, "febe")
+        wait_until(client, "select bool_and(srsubstate = 'r') from pg_subscription_rel")
+        with ThreadPoolExecutor(4) as writers:
+            for done in [writers.submit(write, number) for number in range(4)]:
+                done.result()
+        assert shop.fetchval("select count(*) from t")
+        same(client, shop, "select * from t order by id")
+        client.execute("drop subscription s")
 
 
 @pytest.mark.slow

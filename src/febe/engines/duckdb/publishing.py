@@ -253,12 +253,14 @@ class DuckDBPublisher(Publisher):
                                 "order by statement, rank")
             rows = found.fetchmany(ROWS)
             if rows:
-                self._add_tables(con.cursor())
                 statements: set[int] = set()
                 with self.transaction() as change:
                     while rows:
                         for statement, rank, relation, before, after in rows:
                             statements.add(statement)
+                            if relation not in self.tables:
+                                with contextlib.closing(con.cursor()) as other:
+                                    self._add_tables(other)
                             change.log(self.tables[relation], _change(rank, relation, before, after))
                         rows = found.fetchmany(ROWS)
                     change.notes["moved"] = json.dumps(_runs(statements))
