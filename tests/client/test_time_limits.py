@@ -98,19 +98,21 @@ async def test_every_operation(connection: Any, other: Any) -> None:
         assert (await news.__anext__()).payload == "kept"
 
 
-def test_copy_data_that_nobody_takes(pg18: Postgres) -> None:
-    """A thread that waits for room to send is within the limit too."""
-    with febe.connect(pg18.dsn()) as connection, febe.connect(pg18.dsn()) as other:
-        other.execute("create table locked (a int4 primary key, b text)")
-        try:
-            other.execute("begin; insert into locked values (0)")
-            with pytest.raises(TimeoutError), connection.timeout(0.2):
-                connection.copy_in("locked", ((n, "x" * 100_000) for n in range(1000)))
-            assert connection.fetchval("select 1") == 1
-            other.execute("rollback")
-            assert connection.fetchval("select count(*) from locked") == 0
-        finally:
-            other.execute("drop table locked")
+@on_each_face
+async def test_copy_data_that_nobody_takes(connection: Any, other: Any) -> None:
+    """Who waits for room to send is within the limit too, and the server is not left waiting for a lock."""
+    await other.execute("create table locked (a int4 primary key, b text)")
+    try:
+        assert await connection.fetch("select a, b from locked") == []
+        await other.execute("begin; insert into locked values (0)")
+        with pytest.raises(TimeoutError):
+            async with connection.timeout(0.3):
+                await connection.copy_in("locked", ((n, "x" * 20_000) for n in range(6000)))
+        assert await connection.fetchval("select 1") == 1
+        await other.execute("rollback")
+        assert await connection.fetchval("select count(*) from locked") == 0
+    finally:
+        await other.execute("drop table locked")
 
 
 def test_a_limit_is_its_threads_own(pg18: Postgres) -> None:

@@ -191,8 +191,12 @@ async def _fail(session: Session, answer: CopyAnswer, error: BaseException) -> N
     if session.core.state in COPYING_IN:
         _finish(session, answer, CopyFail(reason=f"{type(error).__name__} in the frontend"))
     answer.abandon()
-    if isinstance(error, Exception):  # else it is a cancellation, and what comes is read before the next answer
+    if isinstance(error, Exception) and not isinstance(error, TimeoutError):
         await settle(session, answer)
+    elif session.cancel is not None:
+        # Nobody waits, and what comes is read before the next answer; the server may be waiting for something else than
+        # the end of the data.
+        await session.cancel()
 
 
 class CopyOut:
