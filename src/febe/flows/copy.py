@@ -12,7 +12,7 @@ from febe._kernel.copy_binary import payload
 from febe._kernel.row import row_type
 from febe.flows.answer import Answer, converse, deliver, settle
 from febe.flows.errors import EncodeError, NotSupported
-from febe.flows.part import Part
+from febe.flows.part import Part, is_interruption
 from febe.flows.pipeline import Pipeline
 from febe.flows.prepare import Statement, describe
 from febe.flows.quote import identifier
@@ -191,7 +191,7 @@ async def _fail(session: Session, answer: CopyAnswer, error: BaseException) -> N
     if session.core.state in COPYING_IN:
         _finish(session, answer, CopyFail(reason=f"{type(error).__name__} in the frontend"))
     answer.abandon()
-    if isinstance(error, Exception) and not isinstance(error, TimeoutError):
+    if not is_interruption(error):
         await settle(session, answer)
     elif session.cancel is not None:
         # Nobody waits, and what comes is read before the next answer; the server may be waiting for something else than

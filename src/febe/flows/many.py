@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,7 @@ from febe._kernel.row import Row
 from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
 from febe.flows.infer import chosen, learn, undetermined
-from febe.flows.part import Part, end
+from febe.flows.part import Part, end, is_interruption
 from febe.flows.prepare import Statement, cached, describe
 from febe.flows.result import rowcount
 from febe.flows.session import Session
@@ -28,7 +29,6 @@ _SIZE = 1000
 """Sets of parameters in one piece: the server begins while the next is made."""
 _AHEAD = 10
 """So many pieces are on their way at a time."""
-_REFUSED = Execute(portal="febe: stopped by the frontend", maximum_rows=0).encode()
 
 Many = Iterable[Any] | AsyncIterable[Any]
 
@@ -109,8 +109,8 @@ async def _run_all(session: Session, what: str | Statement, many: Many, rows: li
                 piece = await anext(pieces, [])
             while waiting:
                 affected += await _take(session, waiting, rows)
-        except BaseException:
-            await _stop(session, number > 0)
+        except BaseException as error:
+            await _stop(session, number > 0, error)
             raise
         if number:
             await end(session)
@@ -197,16 +197,11 @@ async def _take(session: Session, waiting: deque[Batch], rows: list[Row] | None)
     return batch.affected
 
 
-async def _stop(session: Session, begun: bool) -> None:
-    """End a flight that is not to have any effect: Sync would commit what it has done, had nothing in it failed."""
-    if not begun or session.is_closed:
-        return
-    if session.core.state is not State.SKIPPING:
-        ask(session, (State.EXECUTE,), _REFUSED, Part(session, None))
-    try:
-        await end(session)
-    except Exception:
-        return
+async def _stop(session: Session, begun: bool, error: BaseException) -> None:
+    """End a flight that is not to have any effect."""
+    if begun and not session.is_closed:
+        with suppress(Exception):
+            await end(session, refuse=True, wait=not is_interruption(error))
 
 
 __all__ = ["Many", "executemany", "fetchmany", "ready"]

@@ -99,10 +99,15 @@ class Closed(Part):
         self._done()
 
 
-async def end(session: Session, *, refuse: bool = False) -> None:
+def is_interruption(error: BaseException) -> bool:
+    """Nobody waits any more: a cancellation, Ctrl-C, or a time limit."""
+    return not isinstance(error, Exception) or isinstance(error, TimeoutError)
+
+
+async def end(session: Session, *, refuse: bool = False, wait: bool = True) -> None:
     """Say the Sync that ends a flight, and wait until it is answered; with `refuse` the flight has no effect.
 
-    Errors: PostgresError of a deferred check.
+    What is not waited for is read before the next answer.  Errors: PostgresError of a deferred check.
     """
     if session.is_over:
         raise session.unusable()
@@ -110,7 +115,7 @@ async def end(session: Session, *, refuse: bool = False) -> None:
     try:
         if answers and isinstance(last := answers[-1], Part) and last.is_beginning:
             # CopyFail has no effect where no copy-in is under way; a Sync within one has none either.
-            last.is_ended_ahead = True
+            last.is_ended_ahead = wait = True  # nothing may follow before it is known what was ended
             out += core.send(_COPY_FAIL)
         if refuse and core.state is not State.SKIPPING:  # Sync would commit what has been done
             out += core.send_requests((State.EXECUTE,), _REFUSED)
@@ -120,9 +125,12 @@ async def end(session: Session, *, refuse: bool = False) -> None:
     answer = Answer(session, None)
     answers.append(answer)
     session.port.write(out)
+    if not wait:
+        answer.abandon()
+        return
     await settle(session, answer)
     if not refuse:
         answer.check()
 
 
-__all__ = ["Closed", "Part", "Skipped", "end"]
+__all__ = ["Closed", "Part", "Skipped", "end", "is_interruption"]

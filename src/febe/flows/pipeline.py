@@ -10,7 +10,7 @@ from febe.flows.answer import ask, settle
 from febe.flows.errors import EncodeError
 from febe.flows.infer import chosen, learn
 from febe.flows.introspect import introspect
-from febe.flows.part import Part, Skipped, end
+from febe.flows.part import Part, Skipped, end, is_interruption
 from febe.flows.prepare import Statement, cached
 from febe.flows.query import Give
 from febe.flows.session import Session
@@ -147,7 +147,7 @@ class Pipeline:
             if failure is None:
                 failure = await self._finish()
             else:
-                await self._refuse()
+                await self._refuse(failure)
         except BaseException as caught:
             failure = caught
             raise
@@ -168,7 +168,7 @@ class Pipeline:
         try:
             await self._send_all()
         except BaseException as error:
-            await self._refuse()
+            await self._refuse(error)
             if not isinstance(error, Exception):
                 raise
             failure = error
@@ -179,12 +179,12 @@ class Pipeline:
                 failure = error
         return self._first_error() or failure
 
-    async def _refuse(self) -> None:
+    async def _refuse(self, error: BaseException) -> None:
         """Have nothing of it stay."""
         for reply in self.replies[self._sent:]:
             reply.error = Skipped("it was not sent: what came before it in the same pipeline failed")
         with suppress(Error):  # why it failed is known, and told
-            await end(self.session, refuse=True)
+            await end(self.session, refuse=True, wait=not is_interruption(error))
 
     async def _begin(self) -> None:
         if not self._holds:
