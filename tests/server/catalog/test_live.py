@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from febe.engines.duckdb import DuckDBEngine
 from febe.server.catalog import Catalog
+from tests.peers import febe_server
 from tests.server.listening import listening
 
 
@@ -17,6 +19,21 @@ def test_a_servers_roles_are_its_own() -> None:
             f"host=127.0.0.1 port={listener.port} user=ann dbname=demo") as connection:
         found = connection.execute("select rolname from pg_roles where rolname !~ '^pg_'").fetchall()
         assert sorted(found) == [("ann",), ("postgres",)]
+
+
+@pytest.mark.parametrize(("sql", "expected"), [
+    ("select data_type from pg_sequences", "bigint"),
+    ("select seqrelid::regclass from pg_sequence", "numbers"),
+    ("select 20::regtype, 3::int4", "bigint"),
+    ("select 1247::regclass", "pg_type"),
+])
+def test_the_first_query_of_all_names_objects(sql: str, expected: str) -> None:
+    """What a name is looked up in has to be there, whatever the query itself reads."""
+    with febe_server.running(options=("--quiet",)) as server, psycopg.connect(
+            server.dsn(), autocommit=True) as connection:
+        connection.execute("create sequence numbers")
+        row = connection.execute(sql).fetchone()
+        assert row is not None and row[0] == expected
 
 
 def test_advisory_locks_are_listed() -> None:

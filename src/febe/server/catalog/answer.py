@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from febe.server.catalog import builtin, errors
+from febe.server.catalog import builtin, errors, lookups
 from febe.server.catalog.rewrite import Rewritten
 from febe.server.catalog.scope import REG, element
 from febe.server.engine import Column, Prepared, Result
@@ -97,6 +97,7 @@ class Answer(Prepared):
                     wanted.update(row[i] if isinstance(row[i], list) else () if row[i] is None else (row[i],))
         if not wanted:
             return {}
+        self._session.require(lookups.needs(f"f_{reg}out"))
         found = con.execute(f"SELECT o, f_{reg}out(o) FROM (SELECT unnest(CAST(? AS UINTEGER[])) AS o)",
                             [sorted(wanted)]).fetchall()
         return dict(found)

@@ -6,7 +6,7 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -305,6 +305,11 @@ class CatalogSession(EngineSession):
         for name in names & (LIVE | LOOKED_UP):
             self._live.fill(self._con, name)
         return self._con
+
+    def require(self, names: Iterable[str]) -> None:
+        """Have these catalogs ready too, for the query that is being answered."""
+        assert self._snapshot is not None
+        self._snapshot.ensure(names)
 
     def _refresh(self) -> None:
         """Take the snapshot of what the session sees now."""
