@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from febe.flows.port import READY, Port
@@ -60,9 +61,12 @@ class Conversation:
 
 
 class Handler(Protocol):
-    """Answers messages: `handle` each in turn, `refuse` one that was well framed and made no sense."""
+    """Answers messages: `handle` each in turn, `refuse` one that was well framed and made no sense.
 
-    async def handle(self, message: Event) -> None: ...
+    `handle` gives READY where there is nothing to wait for.
+    """
+
+    def handle(self, message: Event) -> Awaitable[None]: ...
 
     async def refuse(self, error: RemoteProtocolError) -> None: ...
 
@@ -86,7 +90,9 @@ async def serve(conversation: Conversation, handler: Handler) -> None:
             continue
         if isinstance(event, Terminate):
             return
-        await handler.handle(event)
+        answering = handler.handle(event)
+        if answering is not READY:
+            await answering
         if core.waiting >= DELIVER_AT:
             await conversation.deliver()
 

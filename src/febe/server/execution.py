@@ -215,7 +215,9 @@ class Execution(Books):
             if isinstance(piece, Exception):
                 raise piece
             self._say_notices(portal)
-            await self._send_rows(portal, piece, 0)
+            sent = self._say_rows(portal, piece, 0, 0)
+            if sent >= 0:
+                await self._send_rows(portal, 0, sent)
         finally:
             if portal.open:
                 await self.work(portal.close)
@@ -230,29 +232,29 @@ class Execution(Books):
         self._say_notices()
         self.conversation.say_run(CommandComplete, _complete(tag, 0))
 
-    async def _send_rows(self, portal: Portal, piece: Piece, limit: int) -> None:
-        """Send a portal's rows as the engine gives them, and what ends them."""
-        conversation, sent = self.conversation, 0
-        while True:
-            data, rows = piece
-            if not rows:
-                break
+    async def _send_rows(self, portal: Portal, limit: int, sent: int) -> None:
+        """Send a portal's rows after those `sent`, as the engine gives them, and what ends them."""
+        while sent >= 0:
+            if self.conversation.waiting >= DELIVER_AT:
+                await self.conversation.deliver()
+            piece = await self.work(self._pull, portal, limit and limit - sent)
+            sent = self._say_rows(portal, piece, limit, sent)
+
+    def _say_rows(self, portal: Portal, piece: Piece, limit: int, sent: int) -> int:
+        """Say rows after those `sent`; how many that makes, or -1 when what ends them has been said too."""
+        data, rows = piece
+        if rows:
             sent += rows
             self.backend.rows += rows
-            conversation.say_run(DataRow, data)
-            if sent == limit:
-                break
-            if portal.finished:
-                rows = 0
-                break
-            if conversation.waiting >= DELIVER_AT:
-                await conversation.deliver()
-            piece = await self.work(self._pull, portal, limit and limit - sent)
+            self.conversation.say_run(DataRow, data)
+            if sent != limit and not portal.finished:
+                return sent
         self._say_notices(portal)
-        if rows:
+        if rows and sent == limit:
             self.say(PortalSuspended())
         else:
-            conversation.say_run(CommandComplete, _complete(portal.tag, sent))
+            self.conversation.say_run(CommandComplete, _complete(portal.tag, sent))
+        return -1
 
     def _say_notices(self, portal: Portal | None = None) -> None:
         if portal is not None and portal.result is not None and portal.result.notices:

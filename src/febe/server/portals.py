@@ -195,7 +195,10 @@ class Portals:
     @property
     def any_open(self) -> bool:
         """Whether closing them means asking the engine."""
-        return any(portal.open for portal in self.by_name.values())
+        for portal in self.by_name.values():  # noqa: SIM110 - it is asked at every Sync
+            if portal.open:
+                return True
+        return False
 
     def get(self, name: str) -> Portal:
         """Errors: EngineError (34000)."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from febe.flows.port import READY
 from febe.flows.serve import Conversation, error_response, serve
 from febe.protocol.connection import Event
 from febe.protocol.dialect import POSTGRESQL, Dialect
@@ -33,6 +34,7 @@ from febe.protocol.function import FunctionCall, FunctionCallResponse
 from febe.protocol.simple import DataRow, EmptyQueryResponse, Query
 from febe.protocol.startup import BackendKeyData, ParameterStatus, ReadyForQuery, StartupMessage
 from febe.protocol.states import State
+from febe.server import sql
 from febe.server.command import Command
 from febe.server.copying import Copy
 from febe.server.engine import Column, EngineError, EngineSession, Result
@@ -53,7 +55,7 @@ logger = logging.getLogger("febe.server")
 _SYNC = ord(Sync.type)
 _NONE = Block.NONE
 _READY = {block.value: ReadyForQuery(status=block.value) for block in Block}
-_PARSED, _BOUND, _CLOSED = ParseComplete(), BindComplete(), CloseComplete()
+_PARSED, _BOUND, _CLOSED, _NO_DATA = ParseComplete(), BindComplete(), CloseComplete(), NoData()
 
 
 class Session(Execution):
@@ -89,8 +91,8 @@ class Session(Execution):
 
     # What the loop calls
 
-    async def handle(self, message: Event) -> None:
-        """Answer one message; an error is told to the client."""
+    def handle(self, message: Event) -> Awaitable[None]:
+        """Answer one message; an error is told to the client.  READY: that is done, with nothing to wait for."""
         if self.parameters.timed and self._timeouts is not None:
             self._timeouts.works()
         if self._cancelled:
@@ -98,24 +100,38 @@ class Session(Execution):
             self._stop.clear()
         self._offset = 0
         try:
-            await self._handlers[type(message)](message)
-        except EngineError as error:
-            await self._fail(error)
-        except LocalProtocolError as error:
-            # what the engine gave cannot be said: a name with a NUL, more columns than a message counts
-            logger.exception("an answer could not be sent")
-            await self._fail(EngineError(str(error), sqlstate=error.sqlstate))
+            answering = self._handlers[type(message)](message)
         except (ConnectionLost, FatalError):
             raise
-        except Exception:
-            logger.exception("the engine failed")
-            await self._fail(EngineError("internal error"))
+        except Exception as error:
+            return self._confess(error)
+        return READY if answering is READY else self._see_through(answering)
+
+    async def _see_through(self, answering: Awaitable[None]) -> None:
+        try:
+            await answering
+        except (ConnectionLost, FatalError):
+            raise
+        except Exception as error:
+            await self._confess(error)
+
+    async def _confess(self, error: Exception) -> None:
+        """Tell the client what went wrong, as far as that is its business."""
+        if isinstance(error, LocalProtocolError):
+            # what the engine gave cannot be said: a name with a NUL, more columns than a message counts
+            logger.error("an answer could not be sent", exc_info=error)
+            error = EngineError(str(error), sqlstate=error.sqlstate)
+        elif not isinstance(error, EngineError):
+            logger.error("the engine failed", exc_info=error)
+            error = EngineError("internal error")
+        await self._fail(error)
 
     async def refuse(self, error: RemoteProtocolError) -> None:
         """A message that was well framed and made no sense."""
         await self._fail(EngineError(str(error), sqlstate=error.sqlstate))
 
-    # Each message.  Override to answer otherwise; `say` and `ready` are what an answer needs.
+    # Each message.  Override to answer otherwise, with `async def` or so that READY is returned where nothing has to be
+    # waited for; `say` and `ready` are what an answer needs.
 
     async def on_query(self, message: Query) -> None:
         """Run a query string, each statement answered, all or nothing (manual: "Simple Query")."""
@@ -132,11 +148,9 @@ class Session(Execution):
             await self._answer_simply(statement, several=several)
             if self._timeouts is not None and self.parameters.timed:
                 self._timeouts.next_statement()
-        if not self._settled():
-            await self._settle()
-        self.ready()
+        await self._end_series()
 
-    async def on_parse(self, message: Parse) -> None:
+    def on_parse(self, message: Parse) -> Awaitable[None]:
         """Understand a statement and keep it under a name."""
         if message.statement:
             self.statements.check_free(message.statement)
@@ -145,20 +159,28 @@ class Session(Execution):
         found = split(message.query)
         if len(found) > 1:
             raise EngineError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
-        if found:
-            self._offset = found[0].offset
-            self.backend.works(message.query)
-            prepared = self._recalled(found[0], message.parameter_types)
-            if prepared is None:
-                prepared = (await self.work(self._prepare, found[0], message.parameter_types) if self._blocking
-                            else self._prepare(found[0], message.parameter_types))
-            statement = Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query)
-        else:
-            statement = Statement(None, name=message.statement)
+        if not found:
+            self._remember(Statement(None, name=message.statement))
+            return READY
+        self._offset = found[0].offset
+        self.backend.works(message.query)
+        prepared = self._recalled(found[0], message.parameter_types)
+        if prepared is None:
+            if self._blocking:
+                return self._understand(message, found[0])
+            prepared = self._prepare(found[0], message.parameter_types)
+        self._remember(Statement(prepared, name=message.statement, offset=found[0].offset, text=message.query))
+        return READY
+
+    async def _understand(self, message: Parse, found: sql.Statement) -> None:
+        prepared = await self.work(self._prepare, found, message.parameter_types)
+        self._remember(Statement(prepared, name=message.statement, offset=found.offset, text=message.query))
+
+    def _remember(self, statement: Statement) -> None:
         self.statements.add(statement)
         self.say(_PARSED)
 
-    async def on_bind(self, message: Bind) -> None:
+    def on_bind(self, message: Bind) -> Awaitable[None]:
         """Give a statement its values; nothing runs."""
         statement = self.statements.get(message.statement)
         self._offset = statement.offset
@@ -173,13 +195,20 @@ class Session(Execution):
         every = expand(formats, len(columns))
         if columns:
             check_formats(columns, every)
-        if message.portal in self.portals.by_name:
-            self.portals.check_free(message.portal)
-            await self._close_portal(message.portal)
+        self.portals.check_free(message.portal)
+        taken = self.portals.by_name.get(message.portal)
+        if taken is not None and taken.open:
+            return self._rebind(message)
         self.portals.add(Portal(statement.hold(), values, every, name=message.portal))
         self.say(_BOUND)
+        return READY
 
-    async def on_describe(self, message: Describe) -> None:
+    async def _rebind(self, message: Bind) -> None:
+        """Bind, once the portal that has the name is closed."""
+        await self._close_portal(message.portal)
+        await self.on_bind(message)
+
+    def on_describe(self, message: Describe) -> Awaitable[None]:
         """Say what a statement or portal takes and returns; nothing runs."""
         if message.kind == "S":
             statement = self.statements.get(message.name)
@@ -193,9 +222,10 @@ class Session(Execution):
         if message.kind == "S":
             self.say(ParameterDescription(parameter_types=list(statement.parameters)))
         if description is None:
-            self.say(NoData())
+            self.say(_NO_DATA)
         else:
             self.describe(description)
+        return READY
 
     async def on_execute(self, message: Execute) -> None:
         """Run a portal, or go on with it, up to a number of rows."""
@@ -214,8 +244,10 @@ class Session(Execution):
             return
         # A single Execute before Sync is a transaction by itself, which the engine can do without being told.
         alone = self.conversation.core.next_type == _SYNC
-        await self._send_rows(portal, await self._first(portal, not alone, message.maximum_rows),
-                              max(message.maximum_rows, 0))
+        limit = max(message.maximum_rows, 0)
+        sent = self._say_rows(portal, await self._first(portal, not alone, message.maximum_rows), limit, 0)
+        if sent >= 0:
+            await self._send_rows(portal, limit, sent)
         if self._timeouts is not None:
             self._timeouts.statement_done()
 
@@ -227,11 +259,9 @@ class Session(Execution):
             await self._close_portal(message.name)
         self.say(_CLOSED)
 
-    async def on_sync(self, message: Sync) -> None:
+    def on_sync(self, message: Sync) -> Awaitable[None]:
         """The series is over: outside a block, what it did is committed."""
-        if not self._settled():
-            await self._settle()
-        self.ready()
+        return self._end_series()
 
     async def on_function_call(self, message: FunctionCall) -> None:
         """Call a function by its OID (manual: "Function Call")."""
@@ -253,9 +283,7 @@ class Session(Execution):
                         (message.result_format,))
         data, _ = await self._first(portal, False, 1)
         self.say(FunctionCallResponse(value=DataRow.decode(bytes(data), 5, len(data)).values[0]))
-        if not self._settled():
-            await self._settle()
-        self.ready()
+        await self._end_series()
 
     # What answers are made of
 
@@ -315,13 +343,18 @@ class Session(Execution):
 
     # Inside
 
-    def _settled(self) -> bool:
-        """A query string, a pipeline or a function call is over, and has left nothing to be committed or closed."""
-        transaction = self.transaction
-        return not (transaction.implicit or ((self.effects or self.portals.by_name) and transaction.block is _NONE))
+    def _end_series(self) -> Awaitable[None]:
+        """A query string, a pipeline or a function call is over: outside a block, what it did is committed."""
+        transaction, portals = self.transaction, self.portals
+        if transaction.implicit or (transaction.block is _NONE and (self.effects or portals.any_open)):
+            return self._settle()
+        if portals.by_name and transaction.block is _NONE:
+            portals.transaction_ended()
+        self.ready()
+        return READY
 
     async def _settle(self) -> None:
-        """Outside a block, what it did is committed."""
+        """End a series that the engine has to do with."""
         if self.transaction.implicit:
             await self.work(self.transaction.end_implicit)
         elif self.effects and self.transaction.block is _NONE:
@@ -329,6 +362,7 @@ class Session(Execution):
             self.transaction_ended(True)
         if self.portals.by_name and self.transaction.block is _NONE:
             await self._close_portals()
+        self.ready()
 
     async def _fail(self, error: EngineError) -> None:
         """Tell the client, and undo what the transaction did."""
