@@ -14,6 +14,7 @@ import pytest
 
 from febe.engines.duckdb import DuckDBEngine, Source, SourceError
 from febe.engines.duckdb import sources as module
+from febe.server.engine import EngineError
 from tests.engines.conftest import Run, pa, runner
 
 ROWS = [(1, "a"), (2, "b")]
@@ -49,7 +50,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 
 def _open(*sources: str | Path, **options: object) -> tuple[DuckDBEngine, Run]:
     engine = DuckDBEngine(*sources, threads=2, **options)  # type: ignore[arg-type]
-    return engine, runner(engine.open(user="demo", database="demo", parameters={}))
+    return engine, runner(engine.open(user="demo", database="memory", parameters={}))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -87,6 +88,11 @@ def test_a_database_beside_files_is_attached_by_name(tmp_path: Path) -> None:
     engine, run = _open(tmp_path / "other.duckdb", tmp_path / "x.csv")
     assert run("select a, n from other.t, x where a = n").rows == [(1, 1)]
     run("insert into other.t values (2)")
+    for name in ("other", "memory"):
+        engine.open(user="u", database=name, parameters={}).close()
+    with pytest.raises(EngineError, match='database "another" does not exist') as refused:
+        engine.open(user="u", database="another", parameters={})
+    assert refused.value.sqlstate == "3D000"
     engine.close()
     with duckdb.connect(str(tmp_path / "other.duckdb")) as made:
         assert made.execute("select count(*) from t").fetchone() == (2,)

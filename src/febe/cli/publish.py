@@ -183,7 +183,7 @@ def _tables(engine: DuckDBEngine) -> list[tuple[str, str, list[str]]]:
     """Schema, name and primary key of each table, views of files among them."""
     if not engine.is_file and any(source.kind == "database" for source in engine.sources):
         raise click.UsageError("a DuckDB database is published alone")
-    session = engine.open(user="publisher", database="publisher", parameters={})
+    session = engine.open(user="publisher", database="memory", parameters={})
     with contextlib.closing(session):
         # views of a database are its queries, those of files are the files
         return [(schema.name, relation.name, next((list(one.columns) for one in relation.constraints

@@ -78,7 +78,7 @@ def _of_arrow(rows: Any, types: Mapping[str, int] | None) -> Contents:
 
 
 def _of_engine(query: EngineQuery, types: Mapping[str, int] | None) -> Contents:
-    session = query.engine.open(user="publisher", database="publisher", parameters={})
+    session = query.engine.open(user="publisher", database="memory", parameters={})
     with contextlib.ExitStack() as failing:
         failing.callback(session.close)
         prepared = session.prepare(query.sql, ())

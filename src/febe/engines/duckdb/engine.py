@@ -52,10 +52,11 @@ _SETTINGS = (
 class DuckDBEngine(Engine):
     """Serves a DuckDB database, in memory unless a database file is the only source.
 
-    `sources`: paths, globs or `name=path` of a DuckDB database, Parquet, CSV, JSON or Arrow files.  A client that
-    connects to a database by the name of one that is attached beside others is in that one.  `read_only` refuses every
-    statement that changes something, and `readers` are users who are refused them.  `allow_files` is a directory whose
-    files may be read by SQL.  `on_source` is told about each source before it is loaded.
+    `sources`: paths, globs or `name=path` of a DuckDB database, Parquet, CSV, JSON or Arrow files.  A database that is
+    not the only source is attached: clients connect to it by its name, or to `memory`, where the files are.
+    `read_only` refuses every statement that changes something, and `readers` are users who are refused them.
+    `allow_files` is a directory whose files may be read by SQL.  `on_source` is told about each source before it is
+    loaded.
     """
 
     dialect = "duckdb"
@@ -141,7 +142,12 @@ class DuckDBEngine(Engine):
         return not self._broken
 
     def open(self, *, user: str, database: str, parameters: Mapping[str, str]) -> DuckDBSession:
-        """Open a session: a connection of its own, with its own transaction and temporary tables."""
+        """Open a session: a connection of its own, with its own transaction and temporary tables.
+
+        Errors: EngineError (3D000) where there are several databases and none has this name.
+        """
+        if self.databases and database not in (*self.databases, "memory"):
+            raise EngineError(f'database "{database}" does not exist', sqlstate="3D000")
         with self._lock:
             if self._broken:
                 self._start_anew()
