@@ -55,7 +55,7 @@ def same(subscriber: febe.Connection, publisher: febe.Connection, sql: str) -> N
         if found == expected:
             return
         subscriber.execute("select pg_sleep(0.02)")
-    raise AssertionError(f"{found[:10]} and not {expected[:10]}")
+    raise AssertionError(f"{set(found) - set(expected)} and not {set(expected) - set(found)}")
 
 
 @pytest.mark.parametrize("major", MAJORS)

@@ -110,9 +110,17 @@ def compared(shape: Shape, relation: int, before: str, after: str) -> str:
             f"{_NUMBER}")
 
 
-def differing(shape: Shape, relation: int, before: str) -> str:
-    """The same of a whole table and a copy of what it was, without the rows that are as they were."""
-    return compared(shape, relation, before, shape.full_name) + " where febe_new is distinct from febe_old"
+def differing(shape: Shape, relation: int, before: str) -> list[str]:
+    """Write down what makes a whole table of a copy of what it was: rows that are gone, then those that are new.
+
+    A row that was updated is both.  It may look updated and be new: its transaction still sees the row of that key that
+    another one has deleted meanwhile.
+    """
+    same = f"{shape.same_key('febe_new', 'febe_old')} and febe_new is not distinct from febe_old"
+    return [f"{_INTO}, {DELETE}, {relation}, {shape.cells('febe_old', shape.key)}, null from {before} as febe_old "
+            f"anti join {shape.full_name} as febe_new on {same}, {_NUMBER}",
+            f"{_INTO}, {INSERT}, {relation}, null, {shape.cells('febe_new')} from {shape.full_name} as febe_new "
+            f"anti join {before} as febe_old on {same}, {_NUMBER}"]
 
 
 def existing(shape: Shape, relation: int) -> str:

@@ -350,6 +350,8 @@ class DuckDBSession(EngineSession):
     def begin(self, *, read_only: bool = False) -> None:
         """Open a transaction block; in one that is read-only DuckDB refuses to write (25006)."""
         self._begun = "BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION"
+        if self._engine.publishing is not None:
+            self._engine.publishing.began(self)
         self._run(self._begun)
         self.written = 0
         self._in_transaction = True

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,11 @@ class DuckDBPublisher(Publisher):
         self._engine = engine
         self._commits = threading.RLock()
         self._behind = True
+        self._count = 0
+        self._changed: dict[int, int] = {}
+        """Which commit has last changed a relation."""
+        self._since: weakref.WeakKeyDictionary[DuckDBSession, int] = weakref.WeakKeyDictionary()
+        self._merged: weakref.WeakKeyDictionary[DuckDBSession, set[int]] = weakref.WeakKeyDictionary()
         self._current: list[Table] = []
         try:
             with contextlib.closing(engine.connection()) as con:
@@ -157,18 +163,19 @@ class DuckDBPublisher(Publisher):
         """DuckDB does not even bind a MERGE where there are triggers."""
         con = session.connection
         session.free()
-        if session.in_transaction:
-            self.unhook(con, capture.target(sql))
+        with session.translated(""):
+            if session.in_transaction:
+                self.unhook(con, capture.target(sql))
+                try:
+                    return make()
+                finally:
+                    self.hook(con)
+            con.execute("begin")
             try:
+                self.unhook(con, capture.target(sql))
                 return make()
             finally:
-                self.hook(con)
-        con.execute("begin")
-        try:
-            self.unhook(con, capture.target(sql))
-            return make()
-        finally:
-            con.execute("rollback")
+                con.execute("rollback")
 
     def hook(self, con: _driver.Connection, *, fresh: bool = False) -> None:
         """Have the changes of every table captured, in the transaction that is open; `fresh`: also the rows that a
@@ -221,18 +228,37 @@ class DuckDBPublisher(Publisher):
         return next(((relation, shape) for shape, relation in _relations(con).items()
                      if (shape.schema, shape.name) == found[1:] and shape in _shapes(con)), None)
 
+    def began(self, session: DuckDBSession) -> None:
+        """A transaction begins, and sees no commit after this one."""
+        self._since[session] = self._count
+        self._merged.pop(session, None)
+
+    def merged(self, session: DuckDBSession, relation: int) -> None:
+        """A table was compared with what it was, which is right as long as nobody else has changed it meanwhile."""
+        self._merged.setdefault(session, set()).add(relation)
+
+    def _check(self, session: DuckDBSession) -> None:
+        """Errors: EngineError (40001) for a transaction that has merged into what others have changed since."""
+        since = self._since.get(session, 0)
+        if any(self._changed.get(relation, 0) > since for relation in self._merged.pop(session, ())):
+            raise EngineError("could not serialize access due to concurrent update", sqlstate="40001")
+
     @contextlib.contextmanager
     def committing(self, session: DuckDBSession) -> Iterator[None]:
         """The commit inside is the only one; what it wrote down goes to the store.  Errors: EngineError (58030) when
         what was committed before cannot be moved there: this transaction is not committed."""
         catalog = session.changes_catalog
         with self._commits:
-            if self._behind:
-                try:
+            try:
+                self._check(session)
+                if self._behind:
                     self._move()
-                except Exception as error:
-                    raise EngineError("changes cannot be published: the server's log says why", sqlstate="58030"
-                                      ) from error
+            except Exception as error:
+                session.connection.execute("rollback")
+                if isinstance(error, EngineError):
+                    raise
+                _log.exception("changes cannot be published")
+                raise EngineError("changes cannot be published: the server's log says why", sqlstate="58030") from error
             yield
             try:
                 self._behind = True
@@ -253,11 +279,13 @@ class DuckDBPublisher(Publisher):
                                 "order by statement, rank")
             rows = found.fetchmany(ROWS)
             if rows:
+                self._count += 1
                 statements: set[int] = set()
                 with self.transaction() as change:
                     while rows:
                         for statement, rank, relation, before, after in rows:
                             statements.add(statement)
+                            self._changed[relation] = self._count
                             if relation not in self.tables:
                                 with contextlib.closing(con.cursor()) as other:
                                     self._add_tables(other)
@@ -409,8 +437,10 @@ class _Merged(_Captured):
         result = self._inner.execute(values)
         if found is not None:
             with self._own() as con:
-                con.execute(capture.differing(shape, relation, "temp.febe_before"))
+                for sql in capture.differing(shape, relation, "temp.febe_before"):
+                    con.execute(sql)
                 con.execute("drop table temp.febe_before")
+                self._publisher.merged(self._session, relation)
                 self._publisher.hook(con)
         return result
 
