@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from febe.protocol.copy import CopyData, CopyDone, CopyOutResponse
+from febe.protocol.lsn import format_lsn
 from febe.protocol.simple import CommandComplete
 from febe.publish.publication import Chosen, names_in
 from febe.publish.table import Table
@@ -111,6 +112,12 @@ class Queries:
             (str(place + 1), column, str(table.types[place]), "t" if place in table.key else "f", *generated)
             for place, column in enumerate(table.columns)] if table else [])
 
+    def _slot(self, sql: str) -> None:
+        name = _LITERAL.search(sql)
+        slot = self._session.publisher.store.slot(name[1].replace("''", "'")) if name else None
+        self._session.rows(("confirmed_flush_lsn", "wal_status"),
+                           [] if slot is None else [(format_lsn(slot.confirmed), "reserved")])
+
     def _filter(self, sql: str) -> None:
         # conditions are not SQL here: rows are left out on this side
         self._session.rows(("pg_get_expr",), [(None,)])
@@ -153,7 +160,9 @@ _ANSWERS: dict[str, Callable[[Queries, str], None]] = {
     "SELECT DISTINCT n.nspname, c.relname, gpt.attrs": Queries._tables,
     "SELECT c.oid, c.relreplident, c.relkind": Queries._relation,
     "SELECT DISTINCT  (CASE WHEN (array_length(gpt.attrs": Queries._list, "SELECT a.attnum,": Queries._columns,
-    "SELECT DISTINCT pg_get_expr(gpt.qual": Queries._filter}
+    "SELECT DISTINCT pg_get_expr(gpt.qual": Queries._filter,
+    # febe.replication's own
+    "SELECT confirmed_flush_lsn, wal_status": Queries._slot}
 
 
 def _attributes(places: range | tuple[int, ...]) -> str:

@@ -34,6 +34,7 @@ TWO_PHASE_SINCE = 3
 _KNOWN_OPTIONS = frozenset({"proto_version", "publication_names", "binary", "messages", "streaming", "two_phase",
                             "origin"})
 
+
 class PublisherSession(ReplicationSession):
     """One walsender, as far as a subscription needs it."""
 
@@ -61,7 +62,9 @@ class PublisherSession(ReplicationSession):
             self.rows(("systemid", "timeline", "xlogpos", "dbname"),
                        [(str(store.system_id), "1", format_lsn(store.end), self.database)], "IDENTIFY_SYSTEM")
         elif isinstance(command, Show):
-            self.rows((command.name,), [(self.parameters.get(command.name),)], "SHOW")
+            shown = f"{self.publisher.wal_sender_timeout * 1000:.0f}ms" if command.name == "wal_sender_timeout" \
+                else self.parameters.get(command.name)
+            self.rows((command.name,), [(shown,)], "SHOW")
         elif isinstance(command, CreateReplicationSlot):
             await self._create(command)
         elif isinstance(command, AlterReplicationSlot):
