@@ -18,7 +18,7 @@ psycopg = pytest.importorskip("psycopg")
 
 
 @contextlib.contextmanager
-def running(engine: DuckDBEngine, *, user: str = "demo", database: str = "demo") -> Iterator[Run]:
+def running(engine: DuckDBEngine, *, user: str = "demo", database: str = "memory") -> Iterator[Run]:
     session = engine.open(user=user, database=database, parameters={})
     try:
         yield runner(session)

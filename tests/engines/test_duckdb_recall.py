@@ -99,7 +99,7 @@ def test_a_plan_that_has_changed_is_refused(engine: DuckDBEngine) -> None:
 
 
 def test_what_is_recalled_is_bounded_in_size(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("febe.engines.duckdb.engine._RECALLED_SIZE", 1000)
+    monkeypatch.setattr("febe.engines.duckdb.session._RECALLED_SIZE", 1000)
     session = opened(engine)
     texts = [f"select {number} as {'a' * 300}" for number in range(4)]
     for text in texts[:3]:
@@ -112,7 +112,7 @@ def test_what_is_recalled_is_bounded_in_size(engine: DuckDBEngine, monkeypatch: 
 
 
 def test_a_statement_understood_anew_counts_once(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("febe.engines.duckdb.engine._RECALLED_SIZE", 1000)
+    monkeypatch.setattr("febe.engines.duckdb.session._RECALLED_SIZE", 1000)
     session = opened(engine)
     text = f"select 1 as {'a' * 300}"
     for _ in range(5):

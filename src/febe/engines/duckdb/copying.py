@@ -12,7 +12,7 @@ from febe.types import oids
 from febe.types.arrow_rows import ArrowBatch, ArrowOptions
 
 if TYPE_CHECKING:
-    from febe.engines.duckdb.engine import DuckDBSession
+    from febe.engines.duckdb.session import DuckDBSession
 
 # Their Python values are what DuckDB's client takes; the others are made fit one by one.
 _AS_THEY_ARE = frozenset({oids.BOOL, oids.INT2, oids.INT4, oids.INT8, oids.FLOAT4, oids.FLOAT8, oids.TEXT, oids.BYTEA,

@@ -123,6 +123,12 @@ _MOST_LINES = 8
 _HINT = re.compile(r"^(Did you mean|Candidate|Either |Use |Possible)", re.MULTILINE)
 
 
+def failed() -> EngineError:
+    """What sessions of an instance that cannot be used any more are told."""
+    return EngineError("the database engine has failed", sqlstate="57P02",
+                       hint="In a moment you should be able to reconnect to the database and repeat your command.")
+
+
 def is_fatal(text: str) -> bool:
     """Whether an error's text says that the DuckDB instance is not to be used any more."""
     return bool(re.match(r"\s*(FATAL|INTERNAL) Error:", text)) or "database has been invalidated" in text

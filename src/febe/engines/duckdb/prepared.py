@@ -29,7 +29,7 @@ from febe.server.sql import TokenKind, tokens, verb
 from febe.types import oids
 
 if TYPE_CHECKING:
-    from febe.engines.duckdb.engine import DuckDBSession
+    from febe.engines.duckdb.session import DuckDBSession
 
 # Tried in this order for a parameter that nothing beside it types: text first and then the preferred type of each
 # category, as PostgreSQL does for unknown literals (manual: "Functions", "Type Resolution").

@@ -36,7 +36,8 @@ from febe.types.copy import ArrowCopyEncoder, CopyFormat, Framing, plan_to_send
 from febe.types.registry import TYPES
 
 if TYPE_CHECKING:
-    from febe.engines.duckdb.engine import DuckDBEngine, DuckDBSession
+    from febe.engines.duckdb.engine import DuckDBEngine
+    from febe.engines.duckdb.session import DuckDBSession
 
 _log = logging.getLogger("febe.engines.duckdb")
 
