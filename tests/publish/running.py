@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import febe
 from febe.client.options import resolve
 from febe.client.run_blocking import open_session, run
 from febe.errors import ConnectionLost, ObjectInUse
@@ -28,8 +29,9 @@ COLUMNS = {"id": "int4", "name": "text"}
 class Running:
     """A publisher of one table, `t`; on the same port whenever it is started again."""
 
-    def __init__(self, path: Path, **settings: Any) -> None:
-        self.path, self._settings = path, settings
+    def __init__(self, path: Path, *, columns: Mapping[str, str] = COLUMNS, rows: Iterable[tuple[Any, ...]] = (),
+                 **settings: Any) -> None:
+        self.path, self._columns, self._rows, self._settings = path, columns, rows, settings
         self.port = 0
         self.publisher: Publisher
         self.table: Table
@@ -37,7 +39,7 @@ class Running:
     @contextlib.contextmanager
     def started(self) -> Iterator[Publisher]:
         self.publisher = Publisher(self.path, publication="febe", **self._settings)
-        self.table = self.publisher.table("public.t", COLUMNS, key=["id"])
+        self.table = self.publisher.table("public.t", self._columns, key=["id"], rows=self._rows)
         ready, told = threading.Event(), list[Any]()
 
         async def main() -> None:
@@ -57,6 +59,15 @@ class Running:
             told[0].call_soon_threadsafe(told[1].set)
             thread.join(20)
             self.publisher.close()
+
+
+def wait_until(client: febe.Connection, sql: str) -> None:
+    """Ask a subscriber again and again until it is so."""
+    for _ in range(1500):
+        if client.fetchval(sql):
+            return
+        client.execute("select pg_sleep(0.02)")
+    raise AssertionError(f"never: {sql}")
 
 
 @contextlib.contextmanager

@@ -23,8 +23,8 @@ from febe.cli.commands import febe as command
 from febe.publish import Publisher
 from febe.publish.feed import Feed, FeedError
 from tests.peers.postgres import Postgres
+from tests.publish.running import wait_until
 from tests.publish.test_publications import cleaned, fetched
-from tests.publish.test_publisher import wait_until
 
 STOCK = '{"change": "table", "table": "public.stock", "columns": {"item": "text", "n": "int4"}, "key": ["item"]}'
 

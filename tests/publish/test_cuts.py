@@ -13,9 +13,9 @@ from tests.client.fault_proxy import FaultProxy, proxy
 from tests.conftest import installed
 from tests.peers import postgres as servers
 from tests.peers.postgres import Postgres
-from tests.publish.running import Running
+from tests.publish.running import Running, wait_until
 from tests.publish.test_publisher import SUBSCRIBERS
-from tests.publish.test_subscribers import Undone, subscribed, wait_until
+from tests.publish.test_subscribers import Undone, subscribed
 from tests.replication.conftest import SETTINGS
 
 LIMIT = 6000

@@ -24,8 +24,9 @@ from febe.server.engine import EngineError
 from tests.peers import febe_server
 from tests.peers.febe_server import FebeServer
 from tests.peers.postgres import Postgres
+from tests.publish.running import wait_until
 from tests.publish.test_publications import MAJORS, cleaned, fetched, subscribe
-from tests.publish.test_publisher import SUBSCRIBERS, wait_until
+from tests.publish.test_publisher import SUBSCRIBERS
 
 TYPES = {"smallint": "int2", "bigint": "int8", "hugeint": "numeric", "real": "float4", "double": "float8",
          "decimal(9, 3)": "numeric", "boolean": "bool", "blob": "bytea", "uuid": "uuid", "date": "date", "time": "time",

@@ -21,7 +21,8 @@ from febe.publish import EngineQuery, Publisher, Table
 from febe.publish.publication import names_in
 from febe.server.engine import EngineError
 from tests.peers.postgres import Postgres
-from tests.publish.test_publisher import SUBSCRIBERS, Running, wait_until
+from tests.publish.running import Running, wait_until
+from tests.publish.test_publisher import SUBSCRIBERS, opened
 
 MAJORS = [pytest.param(major, marks=() if major == 18 else (pytest.mark.slow,)) for major in SUBSCRIBERS]
 
@@ -33,7 +34,7 @@ class Price(NamedTuple):
 
 @pytest.fixture
 def running(tmp_path: Path) -> Running:
-    return Running(tmp_path / "changes.db")
+    return opened(tmp_path)
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,51 +16,21 @@ import pytest
 import febe
 from febe.publish import Publisher, PublishError, Table
 from tests.peers.postgres import Postgres
+from tests.publish.running import Running, wait_until
 
 SUBSCRIBERS = (16, 17, 18)
 COLUMNS = {"id": "int4", "name": "text", "amount": "numeric", "at": "timestamptz", "flag": "bool"}
 CREATED = "create table t (id int primary key, name text, amount numeric, at timestamptz, flag bool)"
 
 
-class Running:
-    """A publisher in a thread, on the same port whenever it is started again."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.port = 0
-        self.publisher: Publisher
-        self.table: Table
-
-    @contextlib.contextmanager
-    def started(self) -> Iterator[Publisher]:
-        self.publisher = Publisher(self.path, publication="febe")
-        self.table = self.publisher.table("public.t", COLUMNS, key=["id"],
-                                          rows=[(number, f"n{number}", None, None, True) for number in range(-5, 0)])
-        ready, told = threading.Event(), list[object]()
-
-        async def main() -> None:
-            stop = asyncio.Event()
-            async with await self.publisher.serve(port=self.port) as listener:
-                self.port = listener.port
-                told.extend((asyncio.get_running_loop(), stop))
-                ready.set()
-                await stop.wait()
-
-        thread = threading.Thread(target=lambda: asyncio.run(main()))
-        thread.start()
-        assert ready.wait(20)
-        try:
-            yield self.publisher
-        finally:
-            loop, stop = told
-            loop.call_soon_threadsafe(stop.set)  # type: ignore[attr-defined]
-            thread.join(20)
-            self.publisher.close()
-
-
 @pytest.fixture
 def running(tmp_path: Path) -> Running:
-    return Running(tmp_path / "changes.db")
+    return opened(tmp_path)
+
+
+def opened(directory: Path) -> Running:
+    return Running(directory / "changes.db", columns=COLUMNS,
+                   rows=[(number, f"n{number}", None, None, True) for number in range(-5, 0)])
 
 
 @contextlib.contextmanager
@@ -76,14 +44,6 @@ def subscribed(server: Postgres, port: int, options: str = "") -> Iterator[febe.
             yield client
         finally:
             client.execute("drop subscription s")
-
-
-def wait_until(client: febe.Connection, sql: str) -> None:
-    for _ in range(1500):
-        if client.fetchval(sql):
-            return
-        client.execute("select pg_sleep(0.02)")
-    raise AssertionError(f"never: {sql}")
 
 
 def rows(client: febe.Connection) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ import pytest
 
 import febe
 from tests.peers.postgres import Postgres
-from tests.publish.running import Running
+from tests.publish.running import Running, wait_until
 from tests.publish.test_publisher import SUBSCRIBERS
 
 COUNT = 3000
@@ -51,14 +51,6 @@ def subscribed(server: Postgres, running: Running, options: str, *, port: int | 
         finally:
             if not kept:
                 client.execute("drop subscription s")
-
-
-def wait_until(client: febe.Connection, sql: str) -> None:
-    for _ in range(1500):
-        if client.fetchval(sql):
-            return
-        client.execute("select pg_sleep(0.02)")
-    raise AssertionError(f"never: {sql}")
 
 
 def rows(client: febe.Connection) -> list[tuple[Any, ...]]:
