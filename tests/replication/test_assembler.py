@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from febe.protocol.logical import Begin, Commit
+from febe.protocol.logical import Begin, Commit, StreamAbort
 from febe.protocol.message import Message
 from febe.protocol.replication import XLogData
 from febe.replication import changes
@@ -24,3 +24,13 @@ def test_an_empty_message_is_no_message() -> None:
     events = [event for batch in assembler.feed(data, 0, len(data)) if isinstance(batch, list) for event in batch]
     assert [type(event) for event in events] == [changes.Begin, changes.Commit]
     assert assembler.received >= 3
+
+
+def test_an_abort_is_nothing_to_who_streams_nothing() -> None:
+    """PostgreSQL 18 tells of undone subtransactions where it was not asked to (bug 19616)."""
+    data = frame(1, StreamAbort(xid=7, subtransaction=8)) + frame(2, Begin(final_lsn=3, committed_at=0, xid=9)) + \
+        frame(3, Commit(flags=0, commit_lsn=3, end_lsn=4, committed_at=0))
+    for version in (1, 2, 4):
+        assembler = Assembler(Registry(), version=version)
+        events = [event for batch in assembler.feed(data, 0, len(data)) if isinstance(batch, list) for event in batch]
+        assert [type(event) for event in events] == [changes.Begin, changes.Commit]

@@ -66,7 +66,8 @@ class Consumer:
 
     def finish(self, until: str) -> None:
         """Come to an end of its own at a position."""
-        done = subprocess.run([*self._command, "--until", until], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*self._command, "--until", until], capture_output=True, text=True,
+                              timeout=120 + SECONDS)
         assert done.returncode == 0, done.stderr
 
 

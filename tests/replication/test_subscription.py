@@ -138,6 +138,27 @@ def test_the_same_from_a_coroutine(client: febe.Connection, publisher: Postgres)
     assert asyncio.run(main()) == ["Begin", "Relation", "Relation", "Relation", "Commit", "Begin", "Insert", "Commit"]
 
 
+@pytest.mark.parametrize("version", [1, 2, 4])
+def test_a_transaction_undone_is_not_seen(publishers: Callable[[int], Postgres], version: int) -> None:
+    """Without streaming; PostgreSQL 18.6 tells of its subtransaction (bug 19616)."""
+    server = publishers(18)
+    with febe.connect(server.dsn()) as connection:
+        connection.execute(TABLES)
+        subscription = subscribe(server.dsn(), slot="undone", publication="copied", create=True, snapshot=True,
+                                 streaming="off", proto_version=version)
+        with subscription:
+            events = iter(subscription)
+            while not isinstance(next(events), Commit):
+                pass
+            connection.execute(
+                "begin; insert into plain values (1, 'x'); savepoint s; insert into plain values (2, 'y'); release s; "
+                "insert into plain select g, repeat('x', 100) from generate_series(10, 2000) g; rollback")
+            connection.execute("insert into plain values (3, 'z')")
+            seen = [next(events) for _ in range(3)]
+        assert [type(event).__name__ for event in seen] == ["Begin", "Insert", "Commit"]
+        drop_slots(connection)
+
+
 def test_the_page_s_example(publishers: Callable[[int], Postgres]) -> None:
     page = (Path(__file__).parents[2] / "docs/replication.md").read_text()
     (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)

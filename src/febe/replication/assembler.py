@@ -27,6 +27,7 @@ from febe.types.registry import Registry
 
 _LENGTH = Struct("!i").unpack_from
 _PAYLOAD = 30
+_STREAM_ABORT = ord("A")
 """Where the plugin's message begins in a CopyData message."""
 _WAL, _KEEPALIVE = ord("w"), ord("k")
 
@@ -111,7 +112,7 @@ class Assembler:
                 self._keepalive(data, pos, after)
             elif self._raw:
                 self._take_raw(data, pos, after, out)
-            elif after == pos + _PAYLOAD:  # PostgreSQL 13 announces an origin before it finds that it was dropped
+            elif self._is_void(data, pos + _PAYLOAD, after):
                 self._received(data, pos)
             elif self._spool is not None and data[pos + _PAYLOAD:pos + _PAYLOAD + 1] != b"E":
                 self._spool.add(data[pos:after])
@@ -166,6 +167,14 @@ class Assembler:
         position = int.from_bytes(data[pos + 6:pos + 14], "big")
         if position > self.received:
             self.received = position
+
+    def _is_void(self, data: bytes, pos: int, after: int) -> bool:
+        """Whether it is one of the messages that servers send by mistake.
+
+        PostgreSQL 13 announces an origin before it finds that it was dropped, and leaves the message empty.
+        PostgreSQL 18 to 18.6 tells that a subtransaction was undone to who has not asked for streaming (bug 19616).
+        """
+        return pos == after or (data[pos] == _STREAM_ABORT and self._streaming == "off")
 
     def _keepalive(self, data: bytes, pos: int, after: int) -> None:
         message = read_payload(STREAMING[Sender.BACKEND], data[pos + 5:after])
