@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -168,11 +169,16 @@ def test_a_cancelled_scope_of_trio(pg18: Postgres) -> None:
     assert trio.run(main) == 1
 
 
+def _is_waiting() -> bool:
+    """Whether the main thread has sent its query and waits for the answer: before that Ctrl-C ends the connection."""
+    return sys._current_frames()[threading.main_thread().ident or 0].f_code.co_name == "wait"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no signal can be sent to a thread")
 def test_ctrl_c_cancels_the_query(pg18: Postgres) -> None:
     with febe.connect(pg18.dsn()) as connection, febe.connect(pg18.dsn()) as other:
         def interrupt() -> None:
-            while not other.fetchval(ACTIVE, connection.process_id):
+            while not (other.fetchval(ACTIVE, connection.process_id) and _is_waiting()):
                 pass
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
