@@ -33,7 +33,10 @@ def slot(client: febe.Connection, name: str) -> Iterator[str]:
 
 def segments(directory: Path) -> list[str]:
     """The names of the whole segments; a server that writes something of its own meanwhile adds a part of the next."""
-    return sorted(path.name for path in directory.iterdir() if not path.suffix)
+    whole = sorted(path.name for path in directory.iterdir() if not path.suffix)
+    assert {len(name) for name in whole} == {24}
+    assert [path.suffix for path in directory.iterdir() if path.suffix] in ([], [".partial"])
+    return whole
 
 
 def dumped(server: Postgres, directory: Path, first: str, last: str) -> str:

@@ -19,6 +19,7 @@ from febe.server import (
     UserFileError,
     Validator,
     access_rules,
+    is_loopback,
 )
 from febe.server.access import AccessRules
 from febe.server.userlist import parse_user
@@ -45,6 +46,16 @@ class Access:
     def somebody(self) -> str:
         """A user who can be named as an example."""
         return next(iter(self.users), "demo") if self.users is not None else "demo"
+
+    def guard(self, host: str, who: str) -> None:
+        """Refuse an address beyond this machine where anybody would be let in.  Errors: click.UsageError."""
+        try:
+            exposed = not is_loopback(host)
+        except OSError as failure:
+            raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
+        if exposed and self.users is None and self.rules is None:
+            raise click.UsageError(f"--host {host} can be reached from other machines, so {who} have to authenticate: "
+                                   "give --user NAME:PASSWORD, --users FILE or --hba FILE")
 
 
 LIMITS = ("max_connections", "reserved_connections", "max_per_user", "max_per_address", "max_message", "auth_timeout",

@@ -23,7 +23,7 @@ from febe.cli.telemetry import start_logging
 from febe.cli.tls import encryption_options, server_gss, server_tls
 from febe.publish import EngineQuery, Publisher
 from febe.publish.feed import Feed, FeedError
-from febe.server import Engine, Listener, is_loopback, run
+from febe.server import Engine, Listener, run
 from febe.walsender.no_engine import NoEngine
 
 if TYPE_CHECKING:
@@ -84,13 +84,7 @@ def publish(sources: tuple[str, ...], names: tuple[str, ...], keys: tuple[str, .
     febe publish stock.csv --key stock=item --changes changes.jsonl --state stock.state
     febe replicate "host=db" --slot relay --publication shop | febe publish --changes - --state relay.state
     """
-    try:
-        exposed = not is_loopback(host)
-    except OSError as failure:
-        raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
-    if exposed and access.users is None and access.rules is None:
-        raise click.UsageError(f"--host {host} can be reached from other machines, so subscriptions have to "
-                               "authenticate: give --user NAME:PASSWORD, --users FILE or --hba FILE")
+    access.guard(host, "subscriptions")
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     start_logging("text", quiet=quiet)
     how: dict[str, Any] = {"users": access.users, "rules": access.rules, "limits": access.limits, "oauth": access.oauth,

@@ -21,7 +21,7 @@ from febe.cli.sources import check_sources, engine_maker, opened
 from febe.cli.supervisor import told_ready
 from febe.cli.telemetry import start_logging, telemetry_options
 from febe.cli.tls import encryption_options, server_gss, server_tls
-from febe.server import Limits, Listener, Postmaster, Telemetry, check, is_loopback, run, run_processes, run_workers
+from febe.server import Limits, Listener, Postmaster, Telemetry, check, run, run_processes, run_workers
 
 __all__ = ["serve"]
 
@@ -86,13 +86,7 @@ def serve(ctx: click.Context, sources: tuple[str, ...], host: str, port: int, un
     if published and (workers is not None or confinement is not None or read_only):
         raise click.UsageError("--publish is for one process that writes: not with --workers, --process-per-session or "
                                "--read-only")
-    try:
-        exposed = not is_loopback(host)
-    except OSError as failure:
-        raise click.BadParameter(f"no such address: {host} ({failure.strerror})", param_hint="--host") from None
-    if exposed and access.users is None and access.rules is None:
-        raise click.UsageError(f"--host {host} can be reached from other machines, so clients have to authenticate: "
-                               "give --user NAME:PASSWORD, --users FILE or --hba FILE")
+    access.guard(host, "clients")
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     start_logging(log_format, quiet=quiet)
     reread: Callable[[], Limits] | None = reread_limits(ctx, config) if config is not None else None
